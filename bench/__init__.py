@@ -1,0 +1,1 @@
+"""Runs systems against suites and says what the differences are worth."""

@@ -1,0 +1,1 @@
+"""Corpora, queries, judgements and runs: the words every other package speaks."""

@@ -1,0 +1,27 @@
+"""Retrievers by name. To add one: a module here and a line in the table below."""
+
+from collections.abc import Mapping
+
+from retrievers.base import Retriever
+from retrievers.registry import Params, Registry, parse_spec
+
+BUILTINS: Mapping[str, str] = {
+    "bm25": "retrievers.bm25:BM25",
+    "bm25f": "retrievers.bm25f:BM25F",
+    "bm25-okapi": "retrievers.bm25_okapi:BM25Okapi",
+    "dense": "retrievers.dense:Dense",
+    "faiss": "retrievers.faiss_index:Faiss",
+    "fielded": "retrievers.fielded:Fielded",
+    "hybrid": "retrievers.fusion:Hybrid",
+    "lsa": "retrievers.lsa:LSA",
+    "precomputed": "retrievers.precomputed:Precomputed",
+}
+
+RETRIEVERS = Registry("retriever", BUILTINS, "bench.retrievers")
+
+
+def create(spec: str, params: Params | None = None) -> Retriever:
+    """A retriever by name, entry point, `module:Class` or `name?key=value&...`."""
+    name, written = parse_spec(spec)
+    made: Retriever = RETRIEVERS.create(name, {**written, **(params or {})})
+    return made

@@ -1,0 +1,6 @@
+"""The measures: their names, their definitions, their values."""
+
+from bench.metrics.definitions import MEASURES, Definition, Measure, Parameter, label
+from bench.metrics.parse import parse_measure
+
+__all__ = ["MEASURES", "Definition", "Measure", "Parameter", "label", "parse_measure"]

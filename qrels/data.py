@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from qrels.errors import unknown
 
 UNJUDGED = np.iinfo(np.int16).min
 """The grade of a document without a judgement in a joined array; negative grades exist."""
@@ -49,8 +50,8 @@ class Corpus:
 
     doc_ids: Sequence[str]
     fields: Mapping[str, Sequence[str]]
-    metadata: Mapping[str, Column] = field(default_factory=lambda: MappingProxyType({}))
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, Column] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.doc_ids)
@@ -74,9 +75,14 @@ class Corpus:
     def joined(self, names: Sequence[str] | None = None) -> list[str]:
         """One text a document: its non-empty fields in order, joined by a space.
 
-        names: which fields, all by default; the order is the caller's.
+        names: which fields, all by default; the order is the caller's. UsageError for a field
+        that the corpus lacks.
         """
-        columns = [self.fields[name] for name in (self.fields if names is None else names)]
+        wanted = list(self.fields if names is None else names)
+        for name in wanted:
+            if name not in self.fields:
+                raise unknown("field", name, self.fields)
+        columns = [self.fields[name] for name in wanted]
         return [" ".join(part for part in parts if part) for parts in zip(*columns, strict=True)]
 
 
@@ -171,3 +177,4 @@ class Suite:
     systems: Sequence[str] = ("bm25", "dense", "hybrid")
     folder: Path | None = None
     description: str = ""
+    unanswerable_skipped: int = 0

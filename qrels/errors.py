@@ -1,10 +1,10 @@
 """Every error that a user, a file or a plug-in can cause.
 
-    BenchError                  the command line prints it as one line and exits with 2
-    |-- DataError               a file, or what it holds
-    |-- UsageError              a name, an option or a parameter
-    |-- MissingPackageError     an optional package that this feature needs
-    `-- PluginError             what a retriever or reranker returned or raised
+BenchError                  the command line prints it as one line and exits with 2
+|-- DataError               a file, or what it holds
+|-- UsageError              a name, an option or a parameter
+|-- MissingPackageError     an optional package that this feature needs
+`-- PluginError             what a retriever or reranker returned or raised
 """
 
 import difflib

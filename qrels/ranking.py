@@ -33,12 +33,7 @@ def top_k(
         return Run(docs, best)
     for row in range(n_queries):
         values = scores[row] if allowed is None else scores[row, pool]
-        if take < len(pool):
-            cut = np.partition(values, len(pool) - take)[len(pool) - take]
-            chosen = np.flatnonzero(values >= cut)
-        else:
-            chosen = np.arange(len(pool))
-        chosen = chosen[values[chosen] > -np.inf]
+        chosen = _contenders(values, take)
         order = np.lexsort((tie_order[pool[chosen]], -values[chosen]))[:take]
         found = chosen[order]
         docs[row, : len(found)] = pool[found]
@@ -46,8 +41,34 @@ def top_k(
     return Run(docs, best)
 
 
+def _contenders(values: NDArray[np.float32], take: int) -> NDArray[np.intp]:
+    """The places, ascending, of all finite values not below the *take*-th largest.
+
+    Partitioning is the slow part, and far slower where many values are equal, as -inf is in a
+    sparse ranking: so first the *take*-th largest of the maxima of disjoint groups, which the
+    *take*-th largest value cannot be below, thins the values out.
+    """
+    groups = max(1024, 4 * take)
+    least = np.float32(-np.inf)
+    if len(values) >= 2 * groups:
+        whole = len(values) - len(values) % groups
+        least = _kth_largest(values[:whole].reshape(-1, groups).max(axis=0), take)
+    chosen = np.flatnonzero((values >= least) & (values > -np.inf))
+    kept = values[chosen]
+    return chosen[kept >= _kth_largest(kept, take)]
+
+
+def _kth_largest(values: NDArray[np.float32], k: int) -> np.float32:
+    """-inf where fewer than k values are finite."""
+    finite = values[values > -np.inf]
+    if len(finite) < k:
+        return np.float32(-np.inf)
+    cut: np.float32 = np.partition(finite, len(finite) - k)[len(finite) - k]
+    return cut
+
+
 def order_ties(run: Run, tie_order: NDArray[np.int32]) -> Run:
-    """The same rankings sorted by score down (float32), equal scores by doc_id down, padding last."""
+    """The same rankings sorted by score down (float32), ties by doc_id down, padding last."""
     padding = run.docs == ABSENT
     ties = np.where(padding, np.iinfo(np.int32).max, tie_order[np.where(padding, 0, run.docs)])
     scores = np.where(padding, -np.inf, run.scores).astype(np.float32)

@@ -1,0 +1,279 @@
+"""What a report says of one suite, section by section; "" leaves a section out."""
+
+from reports.record import Cell, Cost, Example, RankedDocument
+from reports.standing import (
+    STAGES,
+    Standing,
+    average,
+    interval,
+    mean,
+    median_ns,
+    percentile,
+    shown,
+)
+from reports.summary import place, strong
+from reports.table import escape, markdown
+from reports.units import (
+    NONE,
+    bounds,
+    count,
+    digits,
+    duration,
+    figure,
+    milliseconds,
+    p_value,
+    signed,
+    size,
+)
+
+TITLE_WIDTH = 60
+KINDS = {"hardest": "Hardest queries", "win": "Largest wins", "loss": "Largest losses"}
+
+PROTOCOL = (
+    "Each system is measured in a process of its own. After {warmup}, {sample} are answered one "
+    "at a time in {rounds}, each stage timed by `perf_counter_ns` on {device} with {threads}; on "
+    "CUDA the device is synchronised before the clock is read. The cache of query embeddings is "
+    "never read. Percentiles are linear between all raw samples of all rounds; p95 is given from "
+    "100 samples on and p99 from 500. Batch throughput is a pass of its own: the same queries in "
+    "one call. Build is indexing without encoding the corpus; encoding is as measured when the "
+    "vectors were made. Index size is that of the index as saved. Peak memory is that of the "
+    "process less what importing took."
+)
+
+
+def board(standing: Standing) -> str:
+    """The leaderboard: the headline with interval and group, every other mean, and the cost."""
+    names = standing.columns[1:]
+    header = ["system", shown(standing.headline), "95 % interval", "group",
+              *map(shown, names), "p50 latency", "index"]  # fmt: skip
+    rows = [
+        [
+            escape(cell.system),
+            figure(mean(cell, standing.headline)),
+            bounds(*_bounds(cell, standing.headline)),
+            standing.letters(standing.headline, cell.system) or NONE,
+            *(figure(mean(cell, name)) if name in cell.means else NONE for name in names),
+            NONE if (ns := median_ns(cell)) is None else duration(ns),
+            size(cell.cost.index_bytes if cell.cost else None),
+        ]
+        for cell in standing.cells
+    ]
+    return joined(
+        markdown(header, rows, "lrrl" + "r" * (len(names) + 2)) if rows else "",
+        "Intervals are percentile bootstraps over queries. Systems that share a letter are not "
+        "shown to differ (paired randomisation test, Holm over all pairs, 5 %). That is not "
+        "proof that they are equal, and it is not transitive: a may share a letter with b, and "
+        "b with c, while a and c differ." if len(rows) > 1 else "",
+        _missing(standing),
+    )  # fmt: skip
+
+
+def measures(standing: Standing) -> str:
+    """Every measure but the headline, with intervals and groups."""
+    names = [name for name in standing.columns[1:] if name in standing.suite.measures]
+    if not names or not standing.cells:
+        return ""
+    rows = [
+        [escape(cell.system)]
+        + [
+            f"{figure(mean(cell, name))} {bounds(*_bounds(cell, name))} "
+            f"{standing.letters(name, cell.system)}".rstrip()
+            for name in names
+        ]
+        for cell in standing.cells
+    ]
+    return markdown(["system", *map(shown, names)], rows, "l" * (len(names) + 1))
+
+
+def failures(standing: Standing) -> str:
+    """The systems that did not finish, each with its reason."""
+    return "\n".join(
+        f"- {strong(cell.system)}: {escape(cell.error or 'no reason given')}"
+        for cell in standing.failed
+    )
+
+
+def latency(standing: Standing) -> str:
+    """Latency of each stage of each system, in milliseconds, and how it was measured."""
+    costs = _costs(standing)
+    if not costs:
+        return "Latency was not measured."
+    rows = [
+        [
+            escape(cell.system) if stage == "total" else "",
+            stage,
+            *(milliseconds(percentile(cost, stage, q)) for q in (50, 95, 99)),
+            milliseconds(average(cost, stage)),
+        ]
+        for cell, cost in costs
+        for stage in ("total", *STAGES)
+        if stage in cost.latency_ns
+    ]
+    return joined(
+        markdown(["system", "stage", "p50 ms", "p95 ms", "p99 ms", "mean ms"], rows, "llrrrr"),
+        _protocol(costs[0][1]),
+    )
+
+
+def costs(standing: Standing) -> str:
+    """What building and holding each system takes, and how fast it answers a batch."""
+    found = _costs(standing)
+    rows = [
+        [
+            escape(cell.system),
+            digits(cost.batch_queries / cost.batch_ns * 1e9) if cost.batch_ns else NONE,
+            duration(cost.build_ns),
+            (duration(cost.encode_ns) if cost.encode_ns else NONE)
+            + (" (cached)" if cost.encoded_from_cache else ""),
+            size(cost.index_bytes),
+            size(max(0, cost.peak_rss_bytes - cost.import_rss_bytes)),
+        ]
+        for cell, cost in found
+    ]
+    header = ["system", "batch queries/s", "build", "encoding", "index", "peak memory"]
+    return markdown(header, rows, "lrrrrr") if rows else ""
+
+
+def pairs(standing: Standing) -> str:
+    """Every pair of systems on the headline measure."""
+    found = standing.comparison(standing.headline)
+    if found is None or not found.pairs:
+        return ""
+    rows = [
+        [
+            escape(pair.a),
+            escape(pair.b),
+            signed(pair.difference),
+            bounds(pair.low, pair.high),
+            p_value(pair.p_holm),
+            f"{pair.wins} / {pair.ties} / {pair.losses}",
+        ]
+        for pair in found.pairs
+    ]
+    header = ["a", "b", "a - b", "95 % interval", "p (Holm)", "won / tied / lost"]
+    power = "" if not found.detectable else (
+        f" A difference of {figure(found.detectable)} would be shown with a probability of 80 % "
+        "in the typical pair, tested alone."
+    )  # fmt: skip
+    return joined(
+        markdown(header, rows, "llrrrr"),
+        f"{shown(standing.headline)}, paired by query. The intervals are of each pair alone; "
+        f"p is adjusted for {count(len(rows), 'pair')}.{power}",
+    )
+
+
+def kinds(standing: Standing) -> str:
+    """The headline by kind of query, where the suite names kinds."""
+    if not standing.kinds or not standing.cells:
+        return ""
+    rows = []
+    for kind, members in standing.kinds.items():
+        cells = []
+        for cell in standing.cells:
+            values = [cell.values[standing.headline][i] for i in members]
+            centre, low, high = interval(values, standing.seed)
+            cells.append(f"{figure(centre)} {bounds(low, high)}")
+        rows.append([escape(kind) or "(none)", str(len(members)), *cells])
+    header = ["kind", "queries", *(escape(cell.system) for cell in standing.cells)]
+    return joined(
+        "Exploratory: nothing is corrected for looking at many slices, and with few queries an "
+        f"interval is too narrow. {shown(standing.headline)} with 95 % bootstrap intervals.",
+        markdown(header, rows, "lr" + "r" * len(standing.cells)),
+    )
+
+
+def examples(standing: Standing) -> str:
+    """The hardest queries, the largest wins and losses, with the first documents of each."""
+    parts = []
+    for kind, title in KINDS.items():
+        chosen = [found for found in standing.examples if found.kind == kind]
+        if not chosen:
+            continue
+        against = " over ".join(map(strong, chosen[0].systems)) if kind != "hardest" else ""
+        parts.append(f"**{title}**{against and f' of {against}'}")
+        parts += [_example(found, standing.headline) for found in chosen]
+    grades = "Grades are in brackets; a dash marks an unjudged document." if parts else ""
+    return joined(grades, *parts)
+
+
+def suite(standing: Standing) -> str:
+    """What was searched, how it was judged and by which rules."""
+    info = standing.suite
+    rows = [
+        ["suite", f"{escape(info.name)} {escape(info.version)}".rstrip()],
+        ["split", escape(info.split)],
+        ["documents", f"{info.documents:,}"],
+        ["queries", f"{info.queries:,}"],
+        ["without a relevant document", f"{info.without_relevant:,} (score 0, in the mean)"],
+        ["unanswerable, left out", f"{info.unanswerable_skipped:,}"],
+        ["judgements", f"{info.judgements:,}"],
+        ["of documents not in the corpus", f"{info.judged_absent:,}"],
+        ["relevant from grade", str(info.relevance_level)],
+        ["own document excluded", "yes" if info.exclude_self else "no"],
+        ["depth of rankings", str(info.depth)],
+        ["measures", escape(", ".join(info.measures))],
+        ["digest", escape(info.digest)],
+    ]
+    files = [
+        [escape(cell.system), escape(cell.run_file), escape(cell.run_digest or NONE)]
+        for cell in standing.cells
+        if cell.run_file
+    ]
+    return joined(
+        escape(info.description),
+        markdown(["", place(standing)], rows, "ll"),
+        markdown(["system", "run file", "SHA-256"], files, "lll") if files else "",
+    )
+
+
+def joined(*parts: str) -> str:
+    """The parts that hold something, as paragraphs."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bounds(cell: Cell, measure: str) -> tuple[float, float]:
+    return cell.means[measure]["low"], cell.means[measure]["high"]
+
+
+def _costs(standing: Standing) -> list[tuple[Cell, Cost]]:
+    return [(cell, cell.cost) for cell in standing.cells if cell.cost is not None]
+
+
+def _missing(standing: Standing) -> str:
+    """How many queries got no document at all, where that happened."""
+    counts = [
+        f"{strong(cell.system)} for {count(cell.missing, 'query')}"
+        for cell in standing.cells
+        if cell.missing
+    ]
+    return f"No document was returned by {', '.join(counts)}; these score 0." if counts else ""
+
+
+def _protocol(cost: Cost) -> str:
+    return PROTOCOL.format(
+        warmup=count(cost.warmup, "warm-up query"),
+        sample=count(cost.batch_queries, "query"),
+        rounds=count(cost.rounds, "round"),
+        device=escape(cost.device),
+        threads=count(cost.threads, "thread"),
+    )
+
+
+def _example(found: Example, measure: str) -> str:
+    text = "" if found.text is None else f": {escape(found.text)}"
+    lines = [f"- {strong(found.query_id)}{text}"]
+    for system in found.systems:
+        lines.append(f"  - {escape(system)}, {measure} {figure(found.values[system])}")
+        lines += [
+            f"    {rank}. {_document(document)}"
+            for rank, document in enumerate(found.rankings[system], 1)
+        ]
+    return "\n".join(lines)
+
+
+def _document(document: RankedDocument) -> str:
+    title = document.title
+    if title and len(title) > TITLE_WIDTH:
+        title = title[: TITLE_WIDTH - 1].rstrip() + "…"
+    named = escape(document.doc_id) + (f", {escape(title)}" if title else "")
+    return f"{named} ({NONE if document.grade is None else document.grade})"

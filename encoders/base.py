@@ -1,6 +1,8 @@
 """Text to vectors: the protocol, and the side a text is on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,3 +36,21 @@ class TokenEncoder(Protocol):
 
     def encode_tokens(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text, unit vectors float32 (n_tokens, dimension), special tokens left out."""
+
+
+_DEVICE: ContextVar[str] = ContextVar("device", default="cpu")
+
+
+@contextmanager
+def device_scope(device: str) -> Iterator[None]:
+    """Inside, models that name no device of their own load on *device*: "cpu", "cuda", "cuda:1"."""
+    token = _DEVICE.set(device)
+    try:
+        yield
+    finally:
+        _DEVICE.reset(token)
+
+
+def current_device(device: str | None = None) -> str:
+    """The device to load on: *device* where one is named, else that of the enclosing scope."""
+    return device or _DEVICE.get()

@@ -5,9 +5,10 @@ constructor stores its arguments, unchanged and under their own names, and does 
 `search` changes nothing.
 """
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 from qrels.data import Corpus, Filter, Run
 
@@ -27,11 +28,16 @@ class Retriever(Protocol):
         """
 
 
-@runtime_checkable
 class Filters(Protocol):
-    """Applies metadata filters itself, exactly, before the top k."""
+    """Applies metadata filters itself, exactly, before the top k: its `search` takes `where`."""
 
     def search(self, queries: Sequence[str], k: int, where: Sequence[Filter] = ()) -> Run: ...
+
+
+def can_filter(retriever: object) -> TypeGuard[Filters]:
+    """Whether *retriever* has the ability `Filters`; isinstance would look at names alone."""
+    search = getattr(retriever, "search", None)
+    return search is not None and "where" in inspect.signature(search).parameters
 
 
 @runtime_checkable

@@ -1,0 +1,162 @@
+"""What to run: systems and experiments, from TOML files or the command line."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qrels.data import Suite
+from qrels.errors import DataError, UsageError, unknown
+from retrievers.registry import parse_spec
+
+RERANK_DEPTH = 50
+RERANKER_PREFIX = "reranker."
+
+
+@dataclass(frozen=True)
+class System:
+    """A retriever, with or without a reranker of its first rerank_depth documents."""
+
+    name: str
+    retriever: str
+    params: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments
+    reranker: str | None = None
+    reranker_params: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments
+    rerank_depth: int = RERANK_DEPTH
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Suites and systems to run; None leaves the choice to each suite."""
+
+    suites: Sequence[str | Suite]
+    systems: Sequence[System] | None = None
+    name: str | None = None
+    split: str | None = None
+    measures: Sequence[str] | None = None
+    depth: int | None = None
+    seed: int = 13
+
+
+def parse_system(spec: str) -> System:
+    """The system written as `retriever[+reranker][?key=value&...]`.
+
+    Keys are the retriever's parameters, `reranker.KEY` the reranker's; `rerank_depth` is the
+    system's own.
+    """
+    names, params = parse_spec(spec)
+    retriever, plus, reranker = names.partition("+")
+    if not retriever or (plus and not reranker):
+        raise UsageError(f"cannot read system {spec!r}; expected retriever[+reranker][?key=value]")
+    depth = params.pop("rerank_depth", RERANK_DEPTH)
+    mine = {
+        key.removeprefix(RERANKER_PREFIX): params.pop(key)
+        for key in list(params)
+        if key.startswith(RERANKER_PREFIX)
+    }
+    if mine and not reranker:
+        raise UsageError(f"{spec!r} has parameters of a reranker but no reranker")
+    return System(spec, retriever, params, reranker or None, mine, _depth(depth, spec))
+
+
+def choose_systems(names: Sequence[str], known: Sequence[System]) -> list[System]:
+    """The systems called *names*: of the experiment where it has such a one, else read as specs."""
+    table = {system.name: system for system in known}
+    chosen = [table[name] if name in table else parse_system(name) for name in names]
+    return unique(chosen)
+
+
+def unique(systems: Sequence[System]) -> list[System]:
+    """The same systems; two of one name are a UsageError."""
+    seen: set[str] = set()
+    for system in systems:
+        if system.name in seen:
+            raise UsageError(f"two systems are called {system.name!r}")
+        seen.add(system.name)
+    return list(systems)
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment in a TOML file; an unknown key or a wrong type is an error naming the file."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+    _check(table, _EXPERIMENT_KEYS, str(path))
+    systems = (
+        [_system(entry, f"{path}: system {i}") for i, entry in enumerate(table["system"], 1)]
+        if "system" in table
+        else None
+    )
+    if not table.get("suites"):
+        raise DataError(f"{path}: 'suites' is missing; expected a list of suite names or folders")
+    return Experiment(
+        suites=[_beside(path, name) for name in table["suites"]],
+        systems=unique(systems) if systems else None,
+        name=table.get("name", path.stem),
+        split=table.get("split"),
+        measures=table.get("measures"),
+        depth=table.get("depth"),
+        seed=table.get("seed", 13),
+    )
+
+
+_EXPERIMENT_KEYS: Mapping[str, type] = {
+    "suites": list,
+    "name": str,
+    "split": str,
+    "measures": list,
+    "depth": int,
+    "seed": int,
+    "system": list,
+}
+_SYSTEM_KEYS: Mapping[str, type] = {
+    "name": str,
+    "retriever": str,
+    "params": dict,
+    "reranker": str,
+    "reranker_params": dict,
+    "rerank_depth": int,
+}
+
+
+def _system(entry: object, where: str) -> System:
+    """One [[system]] table."""
+    if not isinstance(entry, dict):
+        raise DataError(f"{where}: expected a table, [[system]]")
+    _check(entry, _SYSTEM_KEYS, where)
+    if "retriever" not in entry:
+        raise DataError(f"{where}: 'retriever' is missing")
+    depth = _depth(entry.get("rerank_depth", RERANK_DEPTH), where)
+    name = entry.get("name") or "+".join(filter(None, (entry["retriever"], entry.get("reranker"))))
+    return System(
+        name,
+        entry["retriever"],
+        entry.get("params", {}),
+        entry.get("reranker"),
+        entry.get("reranker_params", {}),
+        depth,
+    )
+
+
+def _check(table: Mapping[str, object], keys: Mapping[str, type], where: str) -> None:
+    for key, value in table.items():
+        if key not in keys:
+            raise DataError(f"{where}: {unknown('key', key, keys)}")
+        if not isinstance(value, keys[key]) or isinstance(value, bool):
+            raise DataError(f"{where}: {key} = {value!r}; expected {keys[key].__name__}")
+
+
+def _depth(value: object, where: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UsageError(f"{where}: rerank_depth = {value!r}; expected an integer of at least 1")
+    return value
+
+
+def _beside(path: Path, name: str) -> str:
+    """A suite that is a folder beside the experiment file, as a path; any other name as it is."""
+    folder = path.parent / name
+    return str(folder) if folder.is_dir() else name

@@ -1,0 +1,233 @@
+"""What a system costs: build time, index bytes, memory and latency, in a process of its own.
+
+The protocol, which the report states: the process is fresh, its thread counts pinned; the index
+is built once and saved once; then, after a warm-up, each of a sample of queries is answered
+alone, one at a time, in several rounds, timed by `perf_counter_ns` a stage at a time. The
+query-embedding cache is never read. On CUDA the device is synchronised before the clock is
+read. Batch throughput is a pass of its own. Raw samples are kept.
+"""
+
+import builtins
+import gc
+import multiprocessing
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.config import System
+from bench.environment import available_cores, peak_rss_bytes, pinned_threads, rss_bytes
+from bench.system import Built, make
+from bench.system import index as build_index
+from encoders.base import device_scope
+from encoders.cache import cache_policy
+from qrels.data import Run, Suite
+from qrels.errors import BenchError, PluginError
+from reports.record import Cost
+from retrievers.base import SavesIndex, Stages
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How latency is sampled: queries sampled, rounds over them, warm-up queries before."""
+
+    queries: int = 50
+    rounds: int = 3
+    warmup: int = 10
+    threads: int | None = None  # None: every core this process may use
+    device: str = "cpu"
+
+
+def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
+    """The cost of *system* on *suite*, measured in a spawned process.
+
+    Raises the child's own BenchError, or PluginError where it failed in another way or died.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    threads = protocol.threads or available_cores()
+    child = context.Process(target=_child, args=(theirs, threads), daemon=False)
+    child.start()
+    theirs.close()
+    try:
+        ours.send((suite, system, protocol))
+        failure, cost = ours.recv()
+    except (EOFError, OSError):
+        child.join()
+        raise PluginError(
+            f"{system.name}: the measuring process died with exit code {child.exitcode}"
+        ) from None
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        ours.close()
+    child.join()
+    if failure is not None:
+        raise PluginError(failure)
+    measured: Cost = cost
+    return measured
+
+
+def _child(pipe: Connection, threads: int) -> None:
+    """Entry of the measuring process: receive the work only once the import meter is running."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    failure: str | None = None
+    cost: Cost | None = None
+    try:
+        with pinned_threads(threads), import_meter() as imports:
+            suite, system, protocol = pipe.recv()
+            cost = _measure(suite, system, protocol, threads, imports)
+    except BenchError as error:
+        failure = str(error)
+    except Exception:
+        failure = traceback.format_exc(limit=-3)
+    pipe.send((failure, cost))
+
+
+def _measure(
+    suite: Suite, system: System, protocol: Protocol, threads: int, imports: "ImportMeter"
+) -> Cost:
+    """Build, save, time; the whole story of one measuring process."""
+    with device_scope(protocol.device):
+        built = make(system, suite.corpus)
+        with cache_policy(queries=False) as encoding:
+            start = time.perf_counter_ns()
+            build_index(built)
+            build_ns = time.perf_counter_ns() - start
+        index_bytes = saved_bytes(built)
+        sample = sample_queries(suite.queries.texts, protocol.queries)
+        with cache_policy(queries=False):
+            answer_all(built, sample[: protocol.warmup], suite.depth)
+            imports.stop()
+            with pinned_threads(threads):  # libraries that the warm-up imported
+                rounds = [answer_all(built, sample, suite.depth) for _ in range(protocol.rounds)]
+                batch_ns = time_batch(built, sample, suite.depth)
+    return Cost(
+        build_ns=max(0, build_ns - encoding.encode_ns - encoding.load_ns),
+        encode_ns=encoding.encode_ns + encoding.recorded_ns,
+        encoded_from_cache=encoding.from_cache > 0,
+        index_bytes=index_bytes,
+        peak_rss_bytes=peak_rss_bytes(),
+        import_rss_bytes=imports.bytes,
+        threads=threads,
+        device=protocol.device,
+        warmup=min(protocol.warmup, len(sample)),
+        rounds=protocol.rounds,
+        latency_ns={
+            stage: tuple(tuple(sample[stage] for sample in one) for one in rounds)
+            for stage in (rounds[0][0] if rounds and rounds[0] else {})
+        },
+        batch_queries=len(sample),
+        batch_ns=batch_ns,
+    )
+
+
+def sample_queries(texts: Sequence[str], size: int) -> list[str]:
+    """At most *size* of the texts, evenly spaced, the same ones every time."""
+    picks = np.linspace(0, len(texts) - 1, num=min(size, len(texts))).round().astype(int)
+    return [texts[pick] for pick in picks]
+
+
+def answer_all(built: Built, queries: Sequence[str], depth: int) -> list[dict[str, int]]:
+    """Nanoseconds by stage for each query, answered one at a time."""
+    gc.collect()
+    return [time_query(built, query, depth) for query in queries]
+
+
+def time_query(built: Built, query: str, depth: int) -> dict[str, int]:
+    """Nanoseconds of one query: encode, search and rerank where there are such, and total."""
+    clock = _clock()
+    marks = [("", clock())]
+    if isinstance(built.retriever, Stages):
+        encoded = built.retriever.encode([query])
+        marks.append(("encode", clock()))
+        run = Run(*built.retriever.search_encoded(encoded, depth))
+    else:
+        run = Run(*built.retriever.search([query], depth))
+    marks.append(("search", clock()))
+    if built.reranker is not None:
+        built.reranker.rerank([query], run, built.corpus, min(built.system.rerank_depth, depth))
+        marks.append(("rerank", clock()))
+    stages = {name: at - before for (_, before), (name, at) in pairwise(marks)}
+    return {**stages, "total": marks[-1][1] - marks[0][1]}
+
+
+def time_batch(built: Built, queries: Sequence[str], depth: int) -> int:
+    """Nanoseconds to answer all *queries* in one call."""
+    clock = _clock()
+    start = clock()
+    run = Run(*built.retriever.search(queries, depth))
+    if built.reranker is not None:
+        built.reranker.rerank(queries, run, built.corpus, min(built.system.rerank_depth, depth))
+    return clock() - start
+
+
+def _clock() -> Callable[[], int]:
+    """perf_counter_ns, after waiting for the CUDA device where one is in use."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return time.perf_counter_ns
+
+    def synchronised() -> int:
+        torch.cuda.synchronize()
+        return time.perf_counter_ns()
+
+    return synchronised
+
+
+def saved_bytes(built: Built) -> int | None:
+    """The bytes of the index as saved, reranker's share included; None where none can be saved."""
+    if not isinstance(built.retriever, SavesIndex):
+        return None
+    parts = [built.retriever, *([built.reranker] if isinstance(built.reranker, SavesIndex) else [])]
+    with tempfile.TemporaryDirectory(prefix="bench-index-") as name:
+        for number, part in enumerate(parts):
+            folder = Path(name, str(number))
+            folder.mkdir()
+            part.save(folder)
+        return sum(path.stat().st_size for path in Path(name).rglob("*") if path.is_file())
+
+
+class ImportMeter:
+    """How much resident memory importing modules took, until it is stopped."""
+
+    def __init__(self) -> None:
+        self.bytes = rss_bytes()  # the interpreter and what this module imports
+        self._depth = 0
+        self._plain = builtins.__import__
+
+    def stop(self) -> None:
+        builtins.__import__ = self._plain
+
+    def __call__(self, name: str, *args: Any, **kwargs: Any) -> Any:  # __import__'s own signature
+        if self._depth or name in sys.modules:
+            return self._plain(name, *args, **kwargs)
+        self._depth += 1
+        before = rss_bytes()
+        try:
+            return self._plain(name, *args, **kwargs)
+        finally:
+            self._depth -= 1
+            self.bytes += max(0, rss_bytes() - before)
+
+
+@contextmanager
+def import_meter() -> Iterator[ImportMeter]:
+    """Count the memory of imports made inside, so that it can be told from the system's own."""
+    meter = ImportMeter()
+    builtins.__import__ = meter
+    try:
+        yield meter
+    finally:
+        meter.stop()

@@ -1,0 +1,44 @@
+"""Where results go: a folder that appears whole or not at all."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from qrels.errors import UsageError
+
+RECORD = "record.json"
+
+
+def check_target(target: Path) -> None:
+    """UsageError where *target* holds something other than an earlier result."""
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is a file; --out wants a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / RECORD).exists():
+        raise UsageError(f"{target} holds other files; --out wants a new, empty or result folder")
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A folder beside *target* to write into, which takes its place once the block is done.
+
+    An earlier result there is replaced only then. Whatever fails inside leaves *target* as it
+    was and nothing else behind.
+    """
+    check_target(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise UsageError(f"cannot write to {target.parent}: {error.strerror}") from error
+    try:
+        draft.chmod(0o755)
+        yield draft
+        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        if target.exists():
+            target.replace(old)
+        draft.replace(target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,316 @@
+"""The main path: suites and systems in, a record out. It reads from top to bottom.
+
+for each suite, loaded once
+    for each system
+        make, index, search in batch, check, rerank, judge, measure     quality
+        in a process of its own: build, save, time single queries       cost
+    compare the systems
+save the record, the run files and the report
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+import encoders
+from bench.config import Experiment, System, choose_systems
+from bench.environment import environment
+from bench.examples import examples
+from bench.judge import judge
+from bench.latency import Protocol, measure_cost
+from bench.metrics import Measure, parse_measure
+from bench.stats import bootstrap_mean, compare_systems
+from bench.system import index, make, rerank, retrieve
+from encoders.base import device_scope
+from qrels.data import ABSENT, Run, Suite
+from qrels.errors import BenchError
+from qrels.suites import load_suite
+from qrels.trec import write_run
+from reports.record import Cell, ComparisonInfo, PairInfo, Record, SuiteInfo, SystemInfo
+from rerankers import RERANKERS
+from retrievers import RETRIEVERS
+from retrievers.registry import Params, Registry, parameters, parse_spec
+
+Say = Callable[[str], None]
+Status = Literal["complete", "partial"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, as against what: None as protocol leaves the cost out."""
+
+    protocol: Protocol | None = field(default_factory=Protocol)
+    device: str = "cpu"
+    with_text: bool = True
+    command: str = ""
+
+
+@dataclass
+class Progress:
+    """What is finished so far; an interrupted run is saved from it."""
+
+    suites: list[Suite] = field(default_factory=list)
+    systems: dict[str, System] = field(default_factory=dict)
+    cells: list[Cell] = field(default_factory=list)
+    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+
+
+Plan = Sequence[tuple[Suite, list[System]]]
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path | None = None,
+    options: Options = Options(),
+    say: Say = lambda _: None,
+    progress: Progress | None = None,
+    plan: Plan | None = None,
+) -> Record:
+    """Run every cell of *experiment* and return the record of it all.
+
+    folder: where the run files go; None writes none. say gets a line for each step. A system
+    that fails is a failed cell with its reason; the others finish. Wrong suites, names and
+    parameters raise a BenchError before anything is run. progress: pass one in to keep what is
+    finished when this is interrupted; plan: what `planned` gave, where it was asked before.
+    """
+    done = progress if progress is not None else Progress()
+    plan = planned(experiment) if plan is None else plan
+    total = sum(len(systems) for _, systems in plan)
+    for suite, systems in plan:
+        done.suites.append(suite)
+        say(
+            f"{suite.name} ({suite.split}): {len(suite.corpus):,} documents, "
+            f"{len(suite.queries):,} queries"
+        )
+        for system in systems:
+            say(f"[{len(done.cells) + 1}/{total}] {system.name} ...")
+            done.systems[system.name] = system
+            done.cells.append(run_cell(suite, system, folder, options, experiment.seed, done))
+            say(f"      {describe(done.cells[-1])}")
+    return record_of(experiment, options, done, "complete")
+
+
+def planned(experiment: Experiment) -> Plan:
+    """Each suite, loaded, with the systems to run on it; wrong names are found here."""
+    plan = []
+    for item in experiment.suites:
+        loaded = item if isinstance(item, Suite) else load_suite(item, experiment.split)
+        suite = adjusted(loaded, experiment)
+        systems = (
+            choose_systems(suite.systems, ())
+            if experiment.systems is None
+            else list(experiment.systems)
+        )
+        for system in systems:
+            make(system, suite.corpus)
+        plan.append((suite, systems))
+    return plan
+
+
+def adjusted(suite: Suite, experiment: Experiment) -> Suite:
+    """The suite with the experiment's measures and depth where it names some, measures in full.
+
+    A binary measure without a relevance level of its own gets the suite's; Judged@k goes with
+    every nDCG@k.
+    """
+    level = suite.rules.relevance_level
+    asked = [parse_measure(text, level) for text in experiment.measures or suite.measures]
+    beside = [Measure("Judged", found.cutoff) for found in asked if found.name == "nDCG"]
+    return replace(
+        suite,
+        measures=list(dict.fromkeys(map(str, [*asked, *beside]))),
+        depth=experiment.depth or suite.depth,
+    )
+
+
+def run_cell(
+    suite: Suite, system: System, folder: Path | None, options: Options, seed: int, done: Progress
+) -> Cell:
+    """One system on one suite: quality, then cost; a failure becomes a failed cell."""
+    try:
+        with device_scope(options.device):
+            run = search_suite(suite, system)
+        values = measure_run(suite, run)
+        written = save_run(suite, system, run, folder) if folder else None
+        cost = measure_cost(suite, system, options.protocol) if options.protocol else None
+    except BenchError as error:
+        return failed(suite, system, str(error))
+    except Exception as error:  # a plug-in may raise anything; the other systems go on
+        return failed(suite, system, f"{type(error).__name__}: {error}")
+    done.runs[suite.name, system.name] = run
+    return Cell(
+        suite=suite.name,
+        split=suite.split,
+        system=system.name,
+        status="ok",
+        error=None,
+        values={name: tuple(found.tolist()) for name, found in values.items()},
+        means={name: interval(found, seed) for name, found in values.items()},
+        missing=int((run.docs == ABSENT).all(axis=1).sum()),
+        run_file=f"runs/{written.name}" if written else None,
+        run_digest=hashlib.sha256(written.read_bytes()).hexdigest() if written else None,
+        cost=cost,
+    )
+
+
+def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path:
+    """The TREC run file of one cell."""
+    parts = (suite.name, suite.split, system.name)
+    path = folder / "runs" / f"{'.'.join(map(slug, parts))}.trec.gz"
+    path.parent.mkdir(exist_ok=True)
+    write_run(path, suite.queries.query_ids, suite.corpus.doc_ids, run, slug(system.name))
+    return path
+
+
+def search_suite(suite: Suite, system: System) -> Run:
+    """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
+    built = make(system, suite.corpus)
+    index(built)
+    exclude = own_documents(suite) if suite.rules.exclude_self else None
+    run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
+    return rerank(built, suite.queries.texts, run)
+
+
+def own_documents(suite: Suite) -> NDArray[np.int32]:
+    """int32 (n_queries,): the position of the document with the query's own id, -1 for none."""
+    positions = suite.corpus.positions
+    return np.array([positions.get(q, ABSENT) for q in suite.queries.query_ids], np.int32)
+
+
+def measure_run(suite: Suite, run: Run) -> dict[str, NDArray[np.float64]]:
+    """Each of the suite's measures per query, float64 (n_queries,)."""
+    judged = judge(run, suite.qrels)
+    return {name: parse_measure(name).values(judged) for name in suite.measures}
+
+
+def interval(values: NDArray[np.float64], seed: int) -> dict[str, float]:
+    """Mean and 95 % bootstrap interval over queries."""
+    found = bootstrap_mean(values, np.random.default_rng(seed))
+    return {"mean": found.mean, "low": found.low, "high": found.high}
+
+
+def failed(suite: Suite, system: System, error: str) -> Cell:
+    return Cell(
+        suite=suite.name, split=suite.split, system=system.name, status="failed", error=error,
+        values={}, means={}, missing=0, run_file=None, run_digest=None, cost=None,
+    )  # fmt: skip
+
+
+def describe(cell: Cell) -> str:
+    """One progress line about a finished cell."""
+    if cell.error is not None:
+        return f"{cell.system}: failed: {cell.error}"
+    means = "  ".join(f"{name} {found['mean']:.4f}" for name, found in cell.means.items())
+    if cell.cost is None:
+        return f"{cell.system}: {means}"
+    return f"{cell.system}: {means}  p50 {np.median(cell.cost.latency_ns['total']) / 1e6:.1f} ms"
+
+
+def record_of(experiment: Experiment, options: Options, done: Progress, status: Status) -> Record:
+    """The record of what is done so far: compared, with examples, ready to save."""
+    texts = options.with_text
+    return Record(
+        status=status,
+        name=experiment.name or "+".join(suite.name for suite in done.suites),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=options.command,
+        seed=experiment.seed,
+        environment=environment(),
+        suites=tuple(suite_info(suite, texts) for suite in done.suites),
+        systems=tuple(system_info(system) for system in done.systems.values()),
+        cells=tuple(done.cells),
+        comparisons=tuple(
+            found
+            for suite in done.suites
+            for found in comparisons(suite, done.cells, experiment.seed)
+        ),
+        examples=tuple(
+            found
+            for suite in done.suites
+            for found in examples(suite, done.cells, done.runs, with_text=texts)
+        ),
+    )
+
+
+def comparisons(suite: Suite, cells: Sequence[Cell], seed: int) -> list[ComparisonInfo]:
+    """All pairs of the suite's finished systems, a family of tests for each measure."""
+    mine = [cell for cell in cells if cell.suite == suite.name and cell.error is None]
+    found = []
+    for measure in suite.measures if len(mine) > 1 else ():
+        values = {cell.system: np.array(cell.values[measure]) for cell in mine}
+        result = compare_systems(values, np.random.default_rng(seed))
+        found.append(
+            ComparisonInfo(
+                suite=suite.name,
+                split=suite.split,
+                measure=measure,
+                pairs=tuple(PairInfo(**vars(pair)) for pair in result.pairs),
+                letters=result.letters,
+                detectable=result.detectable,
+            )
+        )
+    return found
+
+
+def suite_info(suite: Suite, with_text: bool) -> SuiteInfo:
+    """What the record says of a suite."""
+    relevant = suite.qrels.grades >= suite.rules.relevance_level
+    rows = np.repeat(np.arange(len(suite.qrels)), np.diff(suite.qrels.indptr))
+    return SuiteInfo(
+        name=suite.name,
+        version=suite.version,
+        split=suite.split,
+        digest=suite.digest,
+        description=suite.description,
+        documents=len(suite.corpus),
+        queries=len(suite.queries),
+        judgements=len(suite.qrels.docs),
+        without_relevant=len(suite.queries) - len(np.unique(rows[relevant])),
+        judged_absent=len(suite.qrels.extra_doc_ids),
+        unanswerable_skipped=suite.unanswerable_skipped,
+        exclude_self=suite.rules.exclude_self,
+        relevance_level=suite.rules.relevance_level,
+        depth=suite.depth,
+        measures=tuple(suite.measures),
+        query_ids=tuple(suite.queries.query_ids),
+        kinds=tuple(suite.queries.kinds),
+        texts=tuple(suite.queries.texts) if with_text else None,
+    )
+
+
+def system_info(system: System) -> SystemInfo:
+    """What the record says of a system: every parameter, defaults included."""
+    params = all_parameters(RETRIEVERS, system.retriever, system.params)
+    mine = all_parameters(RERANKERS, system.reranker, system.reranker_params)
+    return SystemInfo(
+        name=system.name,
+        retriever=system.retriever,
+        params=params,
+        reranker=system.reranker,
+        reranker_params=mine,
+        rerank_depth=system.rerank_depth if system.reranker else None,
+        encoders={
+            spec: encoders.load(spec).describe()
+            for spec in sorted({found["encoder"] for found in (params, mine) if "encoder" in found})
+        },
+    )
+
+
+def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[str, Any]:
+    """Every constructor parameter of *spec* as used: written, given or default."""
+    if spec is None:
+        return {}
+    name, written = parse_spec(spec)
+    return {**parameters(registry.load(name)), **written, **given}
+
+
+def slug(name: str) -> str:
+    """*name* as part of a file name: other characters than letters, digits, . _ - become _."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"

@@ -1,0 +1,122 @@
+"""One system at work: made by name, indexed, searched, reranked, each result checked."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import rerankers
+import retrievers
+from bench.config import System
+from qrels.data import ABSENT, Corpus, Filter, Run
+from qrels.errors import PluginError
+from qrels.ranking import check_run
+from rerankers.base import Prepares, Reranker
+from retrievers.base import Retriever, can_filter
+from retrievers.filters import matching
+
+
+class Built(NamedTuple):
+    """A system over a corpus, ready to search."""
+
+    system: System
+    corpus: Corpus
+    retriever: Retriever
+    reranker: Reranker | None
+
+
+def make(system: System, corpus: Corpus) -> Built:
+    """The system's parts, made but not indexed; wrong names and parameters are UsageErrors."""
+    retriever = retrievers.create(system.retriever, system.params)
+    reranker = (
+        rerankers.create(system.reranker, system.reranker_params) if system.reranker else None
+    )
+    return Built(system, corpus, retriever, reranker)
+
+
+def index(built: Built) -> None:
+    """Index the corpus, and let the reranker prepare where it can."""
+    built.retriever.index(built.corpus)
+    if isinstance(built.reranker, Prepares):
+        built.reranker.prepare(built.corpus)
+
+
+def retrieve(
+    built: Built,
+    queries: Sequence[str],
+    k: int,
+    where: Sequence[Filter] = (),
+    exclude: NDArray[np.int32] | None = None,
+) -> Run:
+    """The first stage's checked rankings, (n_queries, k), exact under *where*.
+
+    exclude: int32 (n_queries,), a document never returned for each query, -1 for none. A
+    retriever that cannot filter is asked for the whole corpus, and its answer is filtered.
+    """
+    fetch = k if exclude is None else k + 1
+    name = f"{built.system.retriever}.search"
+    if not where:
+        run = checked(built, *built.retriever.search(queries, fetch), (len(queries), fetch), name)
+    elif can_filter(built.retriever):
+        found = built.retriever.search(queries, fetch, where)
+        run = checked(built, *found, (len(queries), fetch), name)
+    else:
+        size = len(built.corpus)
+        whole = checked(built, *built.retriever.search(queries, size), (len(queries), size), name)
+        keep = matching(built.corpus.metadata, where, size)
+        assert keep is not None  # where is not empty
+        run = drop(whole, ~keep[whole.docs], fetch)
+    return run if exclude is None else drop(run, run.docs == exclude[:, None], k)
+
+
+def checked(
+    built: Built,
+    docs: NDArray[np.int32],
+    scores: NDArray[np.float32],
+    shape: tuple[int, int],
+    name: str,
+) -> Run:
+    return check_run(docs, scores, shape, built.corpus.tie_order, name)
+
+
+def drop(run: Run, unwanted: NDArray[np.bool_], k: int) -> Run:
+    """The rankings without the *unwanted* places, closed up and cut or padded to k."""
+    gone = unwanted | (run.docs == ABSENT)
+    order = np.argsort(gone, axis=1, kind="stable")[:, :k]
+    kept = ~np.take_along_axis(gone, order, axis=1)
+    docs = np.where(kept, np.take_along_axis(run.docs, order, axis=1), ABSENT)
+    scores = np.where(kept, np.take_along_axis(run.scores, order, axis=1), -np.inf)
+    short = ((0, 0), (0, k - docs.shape[1]))
+    return Run(
+        np.pad(docs, short, constant_values=ABSENT).astype(np.int32),
+        np.pad(scores, short, constant_values=-np.inf).astype(np.float32),
+    )
+
+
+def rerank(built: Built, queries: Sequence[str], run: Run) -> Run:
+    """The run with its first rerank_depth documents reordered, the rest beneath as they were."""
+    if built.reranker is None:
+        return run
+    depth = min(built.system.rerank_depth, run.docs.shape[1])
+    name = f"{built.system.reranker}.rerank"
+    answer = built.reranker.rerank(queries, run, built.corpus, depth)
+    head = checked(built, *answer, (len(queries), depth), name)
+    if not np.array_equal(np.sort(head.docs, axis=1), np.sort(run.docs[:, :depth], axis=1)):
+        raise PluginError(f"{name} returned other documents than the {depth} it was given")
+    return beneath(head, Run(run.docs[:, depth:], run.scores[:, depth:]))
+
+
+def beneath(head: Run, tail: Run) -> Run:
+    """head followed by tail; the tail keeps its order and scores lower, by at least 1 a rank."""
+    if not tail.docs.size or not head.docs.size:
+        return Run(*(np.concatenate(pair, axis=1) for pair in zip(head, tail, strict=True)))
+    lowest = np.where(np.isfinite(head.scores), head.scores, np.inf).min(axis=1, keepdims=True)
+    start = np.where(np.isfinite(lowest), lowest, 0.0)
+    step = np.maximum(1.0, 2.0 * np.spacing(np.abs(start).astype(np.float32)))
+    scores = np.floor(start) - step * np.arange(1, tail.docs.shape[1] + 1)
+    scores = np.where(tail.docs == ABSENT, -np.inf, scores).astype(np.float32)
+    return Run(
+        np.concatenate([head.docs, tail.docs], axis=1),
+        np.concatenate([head.scores, scores], axis=1),
+    )

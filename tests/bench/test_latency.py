@@ -1,0 +1,76 @@
+"""Cost is measured in a process of its own; what it counts is checked, never how fast it was."""
+
+import pytest
+
+from bench.config import System, parse_system
+from bench.latency import Protocol, measure_cost, sample_queries
+from qrels.errors import PluginError
+
+SHORT = Protocol(queries=2, rounds=2, warmup=1, threads=1)
+
+
+@pytest.fixture(scope="module")
+def costs(toy_suite):
+    spec = "dense+mmr?encoder=hashing&reranker.encoder=hashing"
+    return {
+        "bm25": measure_cost(toy_suite, System("bm25", "bm25"), SHORT),
+        "staged": measure_cost(toy_suite, parse_system(spec), SHORT),
+    }
+
+
+def test_raw_samples_are_kept_by_stage(costs):
+    """A row a round, a column a query; the stages add up to the total."""
+    found = costs["staged"].latency_ns
+    assert set(found) == {"encode", "search", "rerank", "total"}
+    for stage in found:
+        assert [len(samples) for samples in found[stage]] == [2, 2]
+    for round_number in range(2):
+        for query in range(2):
+            parts = [found[s][round_number][query] for s in ("encode", "search", "rerank")]
+            assert sum(parts) == found["total"][round_number][query]
+            assert min(parts) > 0
+
+
+def test_a_system_without_stages_has_only_search(costs):
+    """No stage is invented."""
+    assert set(costs["bm25"].latency_ns) == {"search", "total"}
+
+
+def test_memory_and_size_are_those_of_the_cell(costs):
+    """The peak is above what the imports took; the saved index has bytes."""
+    for cost in costs.values():
+        assert cost.peak_rss_bytes > cost.import_rss_bytes > 0
+        assert cost.index_bytes > 0
+        assert cost.threads == 1
+
+
+def test_the_child_passes_on_its_error(toy_suite):
+    """A failure in the measuring process is one line here."""
+    with pytest.raises(PluginError, match="did you mean"):
+        measure_cost(toy_suite, System("x", "bm52"), SHORT)
+
+
+def test_a_child_that_dies_is_named(toy_suite):
+    """A process that is killed (out of memory, say) is a failed system, not a hang."""
+    with pytest.raises(PluginError, match="died with exit code 9"):
+        measure_cost(toy_suite, System("x", "tests_latency_dies:Dies"), SHORT)
+
+
+@pytest.fixture(autouse=True)
+def dies(tmp_path, monkeypatch):
+    (tmp_path / "tests_latency_dies.py").write_text(
+        "import os\n"
+        "class Dies:\n"
+        "    def index(self, corpus): os._exit(9)\n"
+        "    def search(self, queries, k): ...\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "expected"),
+    [(3, 50, ["0", "1", "2"]), (5, 3, ["0", "2", "4"]), (0, 3, []), (1, 1, ["0"])],
+)
+def test_queries_are_sampled_evenly(count, size, expected):
+    """The same queries every time, spread over the whole set."""
+    assert sample_queries([str(i) for i in range(count)], size) == expected

@@ -1,0 +1,137 @@
+"""The main path: cells that finish, cells that fail, and what the record says of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.config import Experiment, System
+from bench.runner import Options, planned, run_experiment, slug
+from qrels.data import Rules
+from qrels.errors import UsageError
+
+QUALITY = Options(protocol=None)
+LEXICAL = [System("bm25", "bm25"), System("lsa", "lsa")]
+
+
+class Raises:
+    """Fails in the way it is told."""
+
+    def __init__(self, how="index"):
+        self.how = how
+
+    def index(self, corpus):
+        if self.how == "index":
+            raise RuntimeError("the disk is on fire")
+
+    def search(self, queries, k):
+        if self.how == "shape":
+            return np.zeros((1, 1), np.int32), np.zeros((1, 1), np.float32)
+        raise ValueError("no")
+
+
+@pytest.fixture
+def suite(toy_suite):
+    return replace(toy_suite, depth=4, measures=["nDCG@10", "RR@10", "Judged@10"])
+
+
+def run(suite, systems, folder=None, **options):
+    return run_experiment(Experiment([suite], systems), folder, replace(QUALITY, **options))
+
+
+def test_every_cell_has_values_for_every_query(suite):
+    """Per-query values are kept, queries without relevant documents included."""
+    record = run(suite, LEXICAL)
+    assert [cell.system for cell in record.cells] == ["bm25", "lsa"]
+    for cell in record.cells:
+        assert cell.status == "ok"
+        assert {len(values) for values in cell.values.values()} == {3}
+        assert cell.means["nDCG@10"]["mean"] == pytest.approx(np.mean(cell.values["nDCG@10"]))
+    info = record.suites[0]
+    assert (info.without_relevant, info.judged_absent, info.judgements) == (1, 1, 7)
+
+
+def test_a_run_twice_gives_the_same_record(suite):
+    """Nothing in a record depends on chance, but for the time it was made."""
+    first, second = (replace(run(suite, LEXICAL), created="") for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [("index", "the disk is on fire"), ("search", "ValueError: no"), ("shape", "expected (3, 4)")],
+)
+def test_a_plug_in_that_fails_is_a_failed_cell(suite, how, message):
+    """The reason is kept and the other systems finish."""
+    broken = System("broken", f"{__name__}:Raises", {"how": how})
+    record = run(suite, [broken, *LEXICAL])
+    assert [cell.status for cell in record.cells] == ["failed", "ok", "ok"]
+    assert message in record.cells[0].error
+    assert len(record.comparisons[0].pairs) == 1
+
+
+def test_run_files_hold_what_was_measured(suite, tmp_path):
+    """The record names each run file and its digest."""
+    import hashlib
+
+    record = run(suite, LEXICAL[:1], tmp_path)
+    path = tmp_path / record.cells[0].run_file
+    assert path.name == "toy.test.bm25.trec.gz"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == record.cells[0].run_digest
+
+
+def test_the_relevance_level_of_the_suite_reaches_binary_measures(suite):
+    """A level of 2 is written in the measure's name, and changes its value."""
+    strict = replace(suite, rules=Rules(relevance_level=2))
+    record = run(strict, LEXICAL[:1])
+    assert record.suites[0].measures == ("nDCG@10", "RR(rel=2)@10", "Judged@10")
+    assert record.cells[0].values["RR(rel=2)@10"][1] == 0.0  # the twins have grade 1
+
+
+def test_a_query_never_meets_its_own_document(suite):
+    """exclude_self holds for the whole run."""
+    queries = replace(suite.queries, query_ids=["cats", "twin-a", "q3"])
+    rules = Rules(exclude_self=True)
+    record = run(replace(suite, queries=queries, rules=rules), LEXICAL)
+    for example in record.examples:
+        for ranking in example.rankings.values():
+            assert example.query_id not in [document.doc_id for document in ranking]
+
+
+def test_texts_are_left_out_when_asked(suite):
+    """With no text, the record has ids and grades alone."""
+    record = run(suite, LEXICAL, with_text=False)
+    assert record.suites[0].texts is None
+    assert record.examples
+    for example in record.examples:
+        assert example.text is None
+        assert all(d.title is None for ranking in example.rankings.values() for d in ranking)
+
+
+def test_parameters_are_recorded_with_their_defaults(suite):
+    """A reader of the record need not know what the defaults were."""
+    system = run(suite, [System("x", "bm25?b=0.5", {"k1": 2.0})]).systems[0]
+    assert (system.params["b"], system.params["k1"]) == (0.5, 2.0)
+    assert system.params["method"] == "lucene"
+
+
+def test_wrong_names_are_found_before_anything_runs(suite):
+    """A typo in the last system does not cost the first one's hour."""
+    with pytest.raises(UsageError, match="did you mean 'bm25'"):
+        planned(Experiment([suite], [*LEXICAL, System("x", "bm52")]))
+    with pytest.raises(UsageError, match="unknown measure"):
+        planned(Experiment([suite], LEXICAL, measures=["nDGC@10x"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bm25?k1=1.2&b=0.75", "bm25_k1_1.2_b_0.75"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("org/model", "org_model"),
+        ("...", "_"),
+    ],
+)
+def test_names_become_safe_file_names(name, expected):
+    """A hub id or a hostile name stays inside the folder."""
+    assert slug(name) == expected

@@ -25,6 +25,7 @@ from retrievers.tokenise import Analysis
 
 SNIPPET_WORDS = 30
 INDEX_FORMAT = 1
+LISTED = 8
 SHOWN_COLUMNS = ("pipeline_tag", "license", "language", "downloads", "likes", "created_at")
 
 
@@ -83,19 +84,25 @@ def matching_words(query: str, text: str) -> list[str]:
 
 
 def hit(corpus: Corpus, query: str, rank: int, position: int, score: float) -> Hit:
-    """What to show of one document."""
+    """What to show of one document; the snippet is from the prose that matches best."""
     texts = {name: column[position] for name, column in corpus.fields.items()}
-    fields = {name: matching_words(query, text) for name, text in texts.items()}
-    longest = max(texts.values(), key=len, default="")
+    matched = {name: matching_words(query, text) for name, text in texts.items()}
+    prose = [name for name in texts if not is_list(corpus, name)] or list(texts)
+    best = max(prose, key=lambda name: (len(matched[name]), len(texts[name])))
     shown = {name: show(column, position) for name, column in corpus.metadata.items()}
     return Hit(
         rank=rank,
         doc_id=corpus.doc_ids[position],
         score=score,
-        fields={name: found for name, found in fields.items() if found},
-        snippet=snippet(longest, {word for found in fields.values() for word in found}),
+        fields={name: words for name, words in matched.items() if words},
+        snippet=snippet(texts[best], set(matched[best])),
         metadata={name: value for name, value in shown.items() if value},
     )
+
+
+def is_list(corpus: Corpus, name: str) -> bool:
+    """Whether the field of that name shows a list column, tags or languages, say."""
+    return name in corpus.metadata and corpus.metadata[name].kind == "list"
 
 
 def snippet(text: str, wanted: set[str], size: int = SNIPPET_WORDS) -> str:
@@ -114,7 +121,8 @@ def show(column: Column, position: int) -> str:
     """One metadata value as text, "" where missing."""
     value = column.values[position]
     if column.kind == "list":
-        return ", ".join(value)
+        more = f", and {len(value) - LISTED} more" if len(value) > LISTED else ""
+        return ", ".join(value[:LISTED]) + more
     if column.kind == "str":
         return value or ""
     if column.kind == "date":
@@ -189,12 +197,8 @@ def format_hits(hits: Sequence[Hit], sort: str = "relevance") -> str:
 
 def _lines(found: Hit, sort: str) -> list[str]:
     chosen = {key: found.metadata[key] for key in (sort, *SHOWN_COLUMNS) if key in found.metadata}
-    facts = "  ".join(f"{key}: {value}" for key, value in chosen.items())
-    matched = "  ".join(f"{name}: {', '.join(words)}" for name, words in found.fields.items())
-    lines = [
-        f"{found.rank:3d}  {found.score:8.4f}  {found.doc_id}",
-        f"     {facts}",
-        f"     matched in {matched}" if matched else "     no word in common with the query",
-        f"     {found.snippet}",
-    ]
-    return [clean(line) for line in lines if line.strip()]
+    facts = "; ".join(f"{key}: {value}" for key, value in chosen.items())
+    matched = "; ".join(f"{name}: {', '.join(words)}" for name, words in found.fields.items())
+    reason = f"matched in {matched}" if matched else "no word in common with the query"
+    head = f"{found.rank:3d}  {found.score:9.4f}  {clean(found.doc_id)}"
+    return [head, *(f"     {clean(line)}" for line in (facts, reason, found.snippet) if line)]

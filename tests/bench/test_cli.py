@@ -146,7 +146,7 @@ def test_sorting_reorders_the_best_by_relevance(capsys):
     assert main([*question, "--sort", "downloads", "--depth", "30"]) == 0
     lines = capsys.readouterr().out.splitlines()
     numbers = [
-        int(line.split("downloads: ")[1].split()[0].replace(",", ""))
+        int(line.split("downloads: ")[1].split(";")[0].replace(",", ""))
         for line in lines
         if "downloads: " in line
     ]

@@ -36,7 +36,7 @@ def test_a_failure_leaves_the_earlier_result(tmp_path):
     target = tmp_path / "out"
     with whole_folder(target) as draft:
         (draft / "record.json").write_text("first")
-    with pytest.raises(KeyboardInterrupt), whole_folder(target) as draft:
+    with pytest.raises(KeyboardInterrupt), whole_folder(target) as draft:  # noqa: PT012
         (draft / "record.json").write_text("second")
         raise KeyboardInterrupt
     assert (target / "record.json").read_text() == "first"

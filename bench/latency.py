@@ -125,7 +125,7 @@ def _measure(
         warmup=min(protocol.warmup, len(sample)),
         rounds=protocol.rounds,
         latency_ns={
-            stage: tuple(tuple(sample[stage] for sample in one) for one in rounds)
+            stage: tuple(tuple(query[stage] for query in one) for one in rounds)
             for stage in (rounds[0][0] if rounds and rounds[0] else {})
         },
         batch_queries=len(sample),

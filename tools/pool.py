@@ -1,9 +1,11 @@
 """The documents of a suite that still need a judgement: the pool of several systems' best.
 
-    python tools/pool.py SUITE_FOLDER --split dev --split test --out pool.tsv
+    python -m tools.pool SUITE_FOLDER --split dev --split test --out pool.tsv
 
-For each query, the union of the first DEPTH documents of SYSTEMS, less what the suite's log
-(judgements.tsv) has already; in an order that does not tell which system returned what.
+For each query, the union of the first DEPTH documents of SYSTEMS and of what the suite's
+facts.tsv adds (documents that meet all conditions of a row, written as `bench search --filter`
+takes them), less what its log, judgements.tsv, has already; in an order that does not tell where
+a document came from.
 """
 
 import argparse
@@ -13,10 +15,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from bench.config import parse_system
 from bench.system import index, make, rerank, retrieve
 from qrels.data import ABSENT, Suite
 from qrels.suites import load_suite
+from retrievers.filters import matching, parse_filter
 
 DEPTH = 20
 SYSTEMS = (
@@ -45,12 +50,28 @@ def pool(suite: Suite, specs: Sequence[str], depth: int) -> dict[str, set[str]]:
     return found
 
 
+def by_facts(suite: Suite, table: Path) -> dict[str, set[str]]:
+    """For each query id, the ids of the documents that the rows of facts.tsv name."""
+    found: dict[str, set[str]] = {}
+    for row in rows_of(table):
+        where = [parse_filter(text) for text in row["conditions"].split(";")]
+        keep = matching(suite.corpus.metadata, where, len(suite.corpus))
+        chosen = {suite.corpus.doc_ids[doc] for doc in np.flatnonzero(keep)}
+        found.setdefault(row["query_id"], set()).update(chosen)
+    return found
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """The rows of a tab-separated file with a header, none where there is no such file."""
+    if not table.exists():
+        return []
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
 def judged(log: Path) -> set[tuple[str, str]]:
     """The pairs that the log has a row for."""
-    if not log.exists():
-        return set()
-    with log.open(encoding="utf-8", newline="") as file:
-        return {(row["query_id"], row["doc_id"]) for row in csv.DictReader(file, delimiter="\t")}
+    return {(row["query_id"], row["doc_id"]) for row in rows_of(log)}
 
 
 def shuffled(query_id: str, doc_ids: set[str]) -> list[str]:
@@ -71,8 +92,10 @@ def main() -> None:
         writer.writerow(["query_id", "doc_id"])
         for split in options.split:
             suite = load_suite(str(options.suite), split)
+            facts = by_facts(suite, options.suite / "facts.tsv")
             for query_id, doc_ids in pool(suite, SYSTEMS, options.depth).items():
-                rows = [d for d in shuffled(query_id, doc_ids) if (query_id, d) not in known]
+                all_ids = doc_ids | facts.get(query_id, set())
+                rows = [d for d in shuffled(query_id, all_ids) if (query_id, d) not in known]
                 writer.writerows((query_id, doc_id) for doc_id in rows)
 
 

@@ -31,9 +31,11 @@ def test_raw_samples_are_kept_by_stage(costs):
             assert min(parts) > 0
 
 
-def test_a_system_without_stages_has_only_search(costs):
-    """No stage is invented."""
-    assert set(costs["bm25"].latency_ns) == {"search", "total"}
+def test_a_system_without_stages_has_only_search(toy_suite):
+    """No stage is invented, and no size of an index that cannot be saved."""
+    cost = measure_cost(toy_suite, System("x", "tests_latency_plugins:Plain"), SHORT)
+    assert set(cost.latency_ns) == {"search", "total"}
+    assert cost.index_bytes is None
 
 
 def test_memory_and_size_are_those_of_the_cell(costs):
@@ -53,16 +55,23 @@ def test_the_child_passes_on_its_error(toy_suite):
 def test_a_child_that_dies_is_named(toy_suite):
     """A process that is killed (out of memory, say) is a failed system, not a hang."""
     with pytest.raises(PluginError, match="died with exit code 9"):
-        measure_cost(toy_suite, System("x", "tests_latency_dies:Dies"), SHORT)
+        measure_cost(toy_suite, System("x", "tests_latency_plugins:Dies"), SHORT)
 
 
 @pytest.fixture(autouse=True)
-def dies(tmp_path, monkeypatch):
-    (tmp_path / "tests_latency_dies.py").write_text(
+def plugins(tmp_path, monkeypatch):
+    """Two classes that the measuring process can import."""
+    (tmp_path / "tests_latency_plugins.py").write_text(
         "import os\n"
+        "import numpy as np\n"
         "class Dies:\n"
         "    def index(self, corpus): os._exit(9)\n"
         "    def search(self, queries, k): ...\n"
+        "class Plain:\n"
+        "    def index(self, corpus): ...\n"
+        "    def search(self, queries, k):\n"
+        "        shape = (len(queries), k)\n"
+        "        return np.full(shape, -1), np.full(shape, -np.inf)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 

@@ -1,0 +1,199 @@
+"""Any sentence-transformers model, by hub id or local folder."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import Side, current_device
+from encoders.digests import folder_digest
+from qrels.errors import DataError, UsageError, unknown
+
+DTYPES = ("float32", "float16", "bfloat16")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class SentenceTransformerEncoder:
+    """Vectors of a sentence-transformers model, loaded on first use, from safetensors only.
+
+    model: a folder, which is never looked for on the hub, or a hub id with its *revision*.
+    query_prompt and passage_prompt go before the texts of their side; prompts that the model's
+    own files name are not used. max_length: tokens a text, the model's own limit by default.
+    dtype: what the model computes in. trust_remote_code runs Python code from the model's
+    repository. Errors: DataError where the model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        query_prompt: str = "",
+        passage_prompt: str = "",
+        normalise: bool = True,
+        max_length: int | None = None,
+        batch_size: int = 32,
+        device: str | None = None,
+        dtype: str = "float32",
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        self.model = model
+        self.query_prompt = query_prompt
+        self.passage_prompt = passage_prompt
+        self.normalise = normalise
+        self.max_length = max_length
+        self.batch_size = batch_size
+        self.device = device
+        self.dtype = dtype
+        self.revision = revision
+        self.trust_remote_code = trust_remote_code
+
+    @cached_property
+    def digest(self) -> str:
+        length = "own" if self.max_length is None else self.max_length
+        return (
+            f"sentence-transformers {self._content} queries {self.query_prompt!r} "
+            f"passages {self.passage_prompt!r} unit {self.normalise} max {length} {self.dtype}"
+        )
+
+    @cached_property
+    def dimension(self) -> int:
+        return int(self._loaded.encode([""], prompt="", show_progress_bar=False).shape[1])
+
+    def load(self) -> None:
+        """Load the model and run it once."""
+        _ = self.dimension
+
+    def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
+        """float32 (n_texts, dimension); the library batches by length and puts back in order."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        vectors = self._loaded.encode(
+            self._prompted(texts, side),
+            prompt="",
+            batch_size=self.batch_size,
+            normalize_embeddings=self.normalise,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, np.float32)
+
+    def encode_tokens(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
+        """For each text, unit vectors float32 (n_tokens, dimension), special tokens left out.
+
+        The prompt's tokens are in; dimension is that of the model's hidden states.
+        """
+        import torch
+
+        found = self._loaded.encode(
+            self._prompted(texts, side),
+            prompt="",
+            batch_size=self.batch_size,
+            output_value=None,
+            show_progress_bar=False,
+        )
+        special = torch.tensor(self._loaded.tokenizer.all_special_ids)
+        return [_token_vectors(features, special) for features in found]
+
+    def describe(self) -> dict[str, Any]:
+        """For the record; asks no hub and loads no weights."""
+        local = Path(self.model).is_dir()
+        return {
+            "encoder": "sentence-transformers",
+            "model": Path(self.model).name if local else self.model,
+            "source": "folder" if local else "hub",
+            "content": self._content if local or "_content" in self.__dict__ else self.revision,
+            **{name: value for name, value in vars(self).items() if name in _PLAIN},
+        }
+
+    def _prompted(self, texts: Sequence[str], side: Side) -> list[str]:
+        prompt = {"query": self.query_prompt, "passage": self.passage_prompt}[side]
+        return [prompt + text for text in texts]
+
+    @cached_property
+    def _content(self) -> str:
+        """The SHA-256 of a folder, or the commit that a hub id's revision stands for."""
+        if Path(self.model).is_dir():
+            return folder_digest(Path(self.model))
+        if self.revision and COMMIT.fullmatch(self.revision):
+            return f"{self.model}@{self.revision}"
+        with _loading(self.model):
+            return f"{self.model}@{_commit(self.model, self.revision)}"
+
+    @cached_property
+    def _loaded(self) -> Any:  # sentence_transformers.SentenceTransformer, which types its own way
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        local = Path(self.model).is_dir()
+        with _loading(self.model), _quiet():
+            model = SentenceTransformer(
+                self.model,
+                device=current_device(self.device),
+                revision=None if local else self._content.rpartition("@")[2],
+                local_files_only=local,
+                trust_remote_code=self.trust_remote_code,
+                model_kwargs={"use_safetensors": True},
+            )
+        model.to(getattr(torch, self.dtype))
+        if self.max_length is not None:
+            model.max_seq_length = self.max_length
+        return model
+
+
+_PLAIN = frozenset(
+    {"query_prompt", "passage_prompt", "normalise", "max_length", "dtype", "trust_remote_code"}
+)
+
+
+def _commit(model: str, revision: str | None) -> str:
+    """The commit that a revision of a hub id stands for, from the hub or its local cache."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        path = hf_hub_download(model, "modules.json", revision=revision)
+    except EntryNotFoundError:  # a plain transformers model
+        path = hf_hub_download(model, "config.json", revision=revision)
+    return Path(path).parent.name
+
+
+def _token_vectors(features: dict[str, Any], special: Any) -> NDArray[np.float32]:  # torch tensors
+    """Unit vectors of the tokens that are neither padding nor special."""
+    import torch
+
+    if "token_embeddings" not in features or "input_ids" not in features:
+        raise UsageError("this encoder gives no token vectors; take a transformer model")
+    ids = features["input_ids"].cpu()
+    kept = features["attention_mask"].cpu().bool() & ~torch.isin(ids, special)
+    vectors = features["token_embeddings"].float().cpu()[kept]
+    return np.asarray(torch.nn.functional.normalize(vectors, dim=-1).numpy(), np.float32)
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
+    """Turn what the libraries raise about a missing or broken model into one DataError."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise DataError(f"encoder {model!r} cannot be loaded: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar while weights load, and the user's own setting again afterwards."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it takes and gives nothing
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same

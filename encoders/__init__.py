@@ -10,7 +10,7 @@ from typing import Any
 
 from encoders.base import current_device
 from encoders.cache import CachedEncoder
-from qrels.errors import UsageError, unknown
+from qrels.errors import DataError, UsageError, unknown
 
 BUILTINS: Mapping[str, str] = {
     "hashing": "encoders.hashing:Hashing",
@@ -45,6 +45,12 @@ def _load(spec: str, device: str) -> CachedEncoder:  # noqa: ARG001 - a model st
             raise unknown(f"parameter of encoder {name!r}", key, allowed)
         _check_type(name, key, value, allowed[key].default)
     return CachedEncoder(found(**params))
+
+
+def check_encoder(folder: Path, digest: str, spec: str) -> None:
+    """DataError where an index in *folder* was built by another encoder than *spec* is now."""
+    if (now := load(spec).digest) != digest:
+        raise DataError(f"{folder}: built with the encoder {digest!r}; {spec!r} is now {now!r}")
 
 
 def _parameter(part: str, spec: str) -> tuple[str, Any]:  # a JSON value, or the text itself

@@ -1,8 +1,7 @@
 """Any sentence-transformers model, by hub id or local folder."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from encoders.base import Side, current_device
 from encoders.digests import folder_digest
-from qrels.errors import DataError, UsageError, unknown
+from encoders.loading import loading
+from qrels.errors import UsageError, unknown
 
 DTYPES = ("float32", "float16", "bfloat16")
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -120,7 +120,7 @@ class SentenceTransformerEncoder:
             return folder_digest(Path(self.model))
         if self.revision and COMMIT.fullmatch(self.revision):
             return f"{self.model}@{self.revision}"
-        with _loading(self.model):
+        with loading("encoder", self.model):
             return f"{self.model}@{_commit(self.model, self.revision)}"
 
     @cached_property
@@ -131,7 +131,7 @@ class SentenceTransformerEncoder:
         from sentence_transformers import SentenceTransformer
 
         local = Path(self.model).is_dir()
-        with _loading(self.model), _quiet():
+        with loading("encoder", self.model):
             model = SentenceTransformer(
                 self.model,
                 device=current_device(self.device),
@@ -173,27 +173,3 @@ def _token_vectors(features: dict[str, Any], special: Any) -> NDArray[np.float32
     kept = features["attention_mask"].cpu().bool() & ~torch.isin(ids, special)
     vectors = features["token_embeddings"].float().cpu()[kept]
     return np.asarray(torch.nn.functional.normalize(vectors, dim=-1).numpy(), np.float32)
-
-
-@contextmanager
-def _loading(model: str) -> Iterator[None]:
-    """Turn what the libraries raise about a missing or broken model into one DataError."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"encoder {model!r} cannot be loaded: {reason}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar while weights load, and the user's own setting again afterwards."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it takes and gives nothing
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same

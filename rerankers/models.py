@@ -1,7 +1,6 @@
 """Rerankers whose model reads query and document together: what they share."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import current_device
+from encoders.loading import loading
 from encoders.sentence_transformer import DTYPES
 from qrels.data import ABSENT, Corpus, Run
-from qrels.errors import BenchError, DataError, UsageError, unknown
+from qrels.errors import UsageError, unknown
 from rerankers.candidates import ordered, positions, texts_at
 
 Pair = tuple[str, str]  # a query and a document
@@ -54,7 +54,7 @@ class PairReranker:
     def _loaded(self) -> Any:  # the libraries' own types
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
-        with _quiet(), _failures(self.model):
+        with loading("reranker model", self.model):
             return self._load(current_device(self.device))
 
     @property
@@ -73,29 +73,3 @@ class PairReranker:
     def _scores(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
         """float32 (n_pairs,); pairs is not empty."""
         raise NotImplementedError
-
-
-@contextmanager
-def _failures(model: str) -> Iterator[None]:
-    """Turn what the libraries raise about a missing or broken model into one DataError."""
-    try:
-        yield
-    except BenchError:
-        raise
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(f"reranker model {model!r} cannot be loaded: {reason}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar while weights load, and the user's own setting again afterwards."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it takes and gives nothing
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]  # the same

@@ -15,9 +15,9 @@ import encoders
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import UsageError
 from qrels.ranking import top_k
+from qrels.saved import load_index, save_index
 from retrievers.filters import matching
-from retrievers.saved import load_index, save_index
-from retrievers.vectors import check_encoder, check_similarity, unit
+from retrievers.vectors import check_similarity, unit
 
 Floats = NDArray[np.float32]
 
@@ -103,7 +103,7 @@ class Faiss:
     def load(self, folder: Path, corpus: Corpus) -> None:
         faiss = _faiss()
         arrays, facts = load_index(self, folder, len(corpus))
-        check_encoder(folder, facts["encoder"], self.encoder)
+        encoders.check_encoder(folder, facts["encoder"], self.encoder)
         self._keep(faiss.deserialize_index(arrays["faiss"].copy()), corpus)
 
     def _scaled(self, vectors: Floats) -> Floats:

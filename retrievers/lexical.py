@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qrels.data import Column, Corpus, Filter, Run
+from qrels.saved import load_index, save_index
 from retrievers.filters import matching
 from retrievers.postings import Postings
-from retrievers.saved import load_index, save_index
 from retrievers.tokenise import Analysis, Tokens, numbered
 
 ARRAYS = ("indptr", "docs", "impacts", "offsets")

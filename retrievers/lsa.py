@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import UsageError
 from qrels.ranking import top_k
+from qrels.saved import load_index, save_index
 from retrievers.filters import matching
-from retrievers.saved import load_index, save_index
 from retrievers.tokenise import Analysis, Tokens, numbered
 
 SCORES_AT_ONCE = 2**24

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 import encoders
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
-from qrels.errors import DataError, unknown
+from qrels.errors import unknown
+from qrels.saved import load_index, save_index
 from retrievers.filters import matching
-from retrievers.saved import load_index, save_index
 
 Vectors = NDArray[Any]  # float32 or float16, (n, dimension)
 Floats = NDArray[np.float32]
@@ -183,7 +183,7 @@ class VectorRetriever:
 
     def load(self, folder: Path, corpus: Corpus) -> None:
         arrays, facts = load_index(self, folder, len(corpus))
-        check_encoder(folder, facts["encoder"], self.encoder)
+        encoders.check_encoder(folder, facts["encoder"], self.encoder)
         self._keep(arrays["vectors"], arrays["norms"], corpus)
 
     def _vectors(self, corpus: Corpus) -> Vectors:
@@ -192,12 +192,6 @@ class VectorRetriever:
     def _keep(self, matrix: Vectors, norms: Floats, corpus: Corpus) -> None:
         self._matrix, self._norms = matrix, norms
         self._tie_order, self._metadata = corpus.tie_order, corpus.metadata
-
-
-def check_encoder(folder: Path, digest: str, spec: str) -> None:
-    """DataError where an index in *folder* was built by another encoder than *spec* is now."""
-    if (now := encoders.load(spec).digest) != digest:
-        raise DataError(f"{folder}: built with the encoder {digest!r}; {spec!r} is now {now!r}")
 
 
 def unit(vectors: Vectors) -> Floats:

@@ -6,9 +6,10 @@ import pytest
 import encoders
 from qrels.data import Corpus
 from qrels.errors import DataError
+from qrels.saved import INDEX
 from rerankers.late_interaction import LateInteraction
 from rerankers.mmr import MMR
-from rerankers.saved import ABOUT, load_prepared
+from rerankers.saved import load_prepared
 
 CORPUS = Corpus(["a", "b"], {"text": ["red fish", "blue"]})
 
@@ -25,7 +26,7 @@ def folder(tmp_path):
 
 def test_arrays_are_mapped_files_of_their_own(folder):
     """No draft is left behind, and what is read back comes from the file and cannot be written."""
-    assert sorted(path.name for path in folder.iterdir()) == ["offsets.npy", ABOUT, "vectors.npy"]
+    assert sorted(path.name for path in folder.iterdir()) == [INDEX, "offsets.npy", "vectors.npy"]
     arrays = load_prepared(LateInteraction("hashing", fields=["text"]), folder, CORPUS)
     assert arrays["offsets"].tolist() == [0, 2, 3]
     assert arrays["vectors"].dtype == np.float16
@@ -41,11 +42,16 @@ SAME = LateInteraction("hashing", fields=["text"])
 REFUSED = {
     "other-parameters": (lambda folder: None, LateInteraction("hashing"), CORPUS, "'fields': None"),
     "other-class": (lambda folder: None, MMR("hashing"), CORPUS, "expected {'class': 'MMR'"),
-    "other-corpus": (lambda folder: None, SAME, Corpus(["a"], {"text": [""]}), "'n_docs': 1}"),
-    "no-file": (lambda folder: (folder / ABOUT).unlink(), SAME, CORPUS, "nothing prepared"),
-    "cut-text": (lambda folder: cut(folder / ABOUT), SAME, CORPUS, "nothing prepared"),
-    "other-json": (lambda folder: (folder / ABOUT).write_text("[]"), SAME, CORPUS, "nothing prep"),
-    "cut-array": (lambda folder: cut(folder / "vectors.npy"), SAME, CORPUS, "nothing prepared"),
+    "other-corpus": (
+        lambda folder: None,
+        SAME,
+        Corpus(["a"], {"text": [""]}),
+        "over 2 documents; the corpus has 1",
+    ),
+    "no-file": (lambda folder: (folder / INDEX).unlink(), SAME, CORPUS, "not an index"),
+    "cut-text": (lambda folder: cut(folder / INDEX), SAME, CORPUS, "not an index"),
+    "other-json": (lambda folder: (folder / INDEX).write_text("[]"), SAME, CORPUS, "not an index"),
+    "cut-array": (lambda folder: cut(folder / "vectors.npy"), SAME, CORPUS, "not an index"),
 }
 
 
@@ -61,5 +67,5 @@ def test_vectors_of_another_encoder_are_refused(folder, monkeypatch):
     """They belong to the encoder that made them, even where another has its name now."""
     other = encoders.load("hashing?seed=1")
     monkeypatch.setattr(encoders, "load", lambda spec: other)
-    with pytest.raises(DataError, match=r"made with .* seed 0.*expected .* seed 1"):
+    with pytest.raises(DataError, match=r"built with the encoder .* seed 0.* is now .* seed 1"):
         SAME.load(folder, CORPUS)

@@ -7,8 +7,8 @@ import pytest
 
 from qrels.data import Corpus
 from qrels.errors import DataError
+from qrels.saved import INDEX, load_index, save_index
 from retrievers.bm25 import BM25
-from retrievers.saved import INDEX, load_index, save_index
 
 CORPUS = Corpus(["a", "b"], {"text": ["cat dog", "fish"]})
 

@@ -66,7 +66,7 @@ def rows_of(table: Path) -> list[dict[str, str]]:
     if not table.exists():
         return []
     with table.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def judged(log: Path) -> set[tuple[str, str]]:

@@ -4,10 +4,10 @@
 
 judgements.tsv has a row a judgement: query_id, doc_id, pass, grade, basis (read or rule), reason.
 Pass 1 covers the pool; pass 2 a random part of it, blind to pass 1; pass 3 settles the pairs on
-which the two differ by 2 or more. The grade that counts is that of pass 3 where there is one,
-else of pass 1. Writes qrels/SPLIT.tsv for each split that queries.jsonl names, and puts the
-figures into README.md between its two marker lines. --check writes nothing and fails where the
-files are not what the log gives.
+which the two differ by 2 or more; pass 4 judges anew as many pairs of each grade of pass 1. The
+grade that counts is that of pass 3 where there is one, else of pass 1. Writes qrels/SPLIT.tsv for
+each split that queries.jsonl names, and puts the figures into README.md between its two marker
+lines. --check writes nothing and fails where the files are not what the log gives.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def read_log(path: Path) -> Log:
     with path.open(encoding="utf-8", newline="") as file:
         for line, row in enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 2):
             number, grade, pair = row["pass"], row["grade"], (row["query_id"], row["doc_id"])
-            if number not in ("1", "2", "3") or grade not in ("0", "1", "2", "3"):
+            if number not in ("1", "2", "3", "4") or grade not in ("0", "1", "2", "3"):
                 raise DataError(f"{path}:{line}: pass {number!r}, grade {grade!r}")
             if row["basis"] not in ("read", "rule") or not row["reason"]:
                 raise DataError(f"{path}:{line}: basis {row['basis']!r}, reason {row['reason']!r}")
@@ -134,10 +134,27 @@ def figures(log: Log, splits: Mapping[str, str]) -> str:
             f"within one in {a['within_one']:.1%}; quadratic-weighted kappa is {a['kappa']:.3f} "
             f"(95 % interval [{a['low']:.3f}, {a['high']:.3f}], bootstrap over queries). Of the "
             f"pairs with grade 2 or 3 in the first pass, {a['relevant_kept']:.0%} had it in the "
-            f"second. {len(log.passes.get(3, {})):,} pairs that differed by 2 or more were settled "
-            "by a third reading."
+            f"second. {settled(log)}"
+        )
+    if 4 in log.passes:
+        a = agreement(log, 4)
+        lines.append(
+            f"\n{a['pairs']:,} pairs, as many of each grade, were judged anew from the guidelines "
+            f"alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; kappa "
+            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}]. This check changes no grade."
         )
     return "\n".join(lines)
+
+
+def settled(log: Log) -> str:
+    """What became of the pairs on which the first two passes differ by 2 or more."""
+    first, second = log.passes[1], log.passes[2]
+    wide = {pair for pair in second if pair in first and abs(first[pair] - second[pair]) >= 2}
+    if unsettled := wide - log.passes.get(3, {}).keys():
+        raise DataError(f"{min(unsettled)}: passes 1 and 2 differ by 2 or more, and there is no 3")
+    if not wide:
+        return "No pair differed by 2 or more; where they differ by 1 the first pass counts."
+    return f"{len(wide):,} pairs that differed by 2 or more were settled by a third reading."
 
 
 def with_figures(readme: str, text: str) -> str:

@@ -42,7 +42,7 @@ SETS = {
         "MiniLM: .6451 (MTEB)",
         "bm25s' .687 is at k1 1.5, b .75, where ours is {k15}. Anserini's .679 is within .003 of "
         "ours at its k1 .9, b .4. The BEIR paper's .665 is from Elasticsearch, with title and text "
-        "as two fields; the table of effects below shows how far one setting alone moves the figure.",
+        "as two fields; the table of effects below shows how far one setting alone moves it.",
     ),
     "nfcorpus-stripped": Set(
         (0.3297, 0.3276), None,

@@ -10,6 +10,7 @@ import pytest
 import encoders
 from encoders import minilm as module
 from encoders.minilm import OFFICIAL, MiniLM, differing, find_model
+from qrels.beir import read_corpus
 from qrels.data import Corpus
 from qrels.errors import DataError
 from retrievers.dense import Dense
@@ -38,6 +39,13 @@ def test_vectors_are_those_of_sentence_transformers(minilm, library):
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+
+
+def test_a_hundred_abstracts_are_those_of_sentence_transformers(minilm, library, shared):
+    """Long real texts, cut at 256 tokens, have the library's vectors too."""
+    texts = read_corpus(shared / "scifact" / "corpus.jsonl").joined()[:100]
+    expected = library.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    np.testing.assert_allclose(minilm.encode(texts, "passage"), expected, atol=2e-6)
 
 
 def test_token_vectors_are_those_of_sentence_transformers(minilm, library):

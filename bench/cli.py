@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(commands.add_parser("evaluate", help="measure a TREC run file against qrels"))
     _report(commands.add_parser("report", help="render the report of a result folder again"))
     _search(commands.add_parser("search", help="answer one query"))
+    _lint(commands.add_parser("lint", help="check that a suite is fit to be quoted"))
     _index(
         commands.add_parser("index", help="build and save an index, so that search starts at once")
     )
@@ -328,6 +329,31 @@ def build_index(options: argparse.Namespace) -> int:
     return FINE
 
 
+def _lint(command: argparse.ArgumentParser) -> None:
+    command.add_argument("suite", metavar="SUITE", help="a shipped suite, a BEIR folder, irds:ID")
+    command.add_argument("--split", help="one split; all of them by default")
+    command.add_argument(
+        "--system", action="append", metavar="NAME", help="instead of the suite's; repeatable"
+    )
+
+
+def lint_suite(options: argparse.Namespace) -> int:
+    """`bench lint`."""
+    from bench.lint import format_findings, lint
+    from qrels.suites import load_suite, splits
+
+    first = load_suite(options.suite, options.split)
+    wanted = [options.split] if options.split or not first.folder else list(splits(first.folder))
+    code = FINE
+    for split in wanted:
+        suite = load_suite(options.suite, split)
+        findings = lint(suite, options.system)
+        print(format_findings(suite, findings))
+        if any(found.level == "error" for found in findings):
+            code = WRONG
+    return code
+
+
 def _searched(options: argparse.Namespace) -> "tuple[Corpus, str, System]":
     """Corpus, its digest and the system that --suite or --corpus, --system and --rerank name."""
     from dataclasses import replace
@@ -355,6 +381,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "report": report,
     "search": search,
     "index": build_index,
+    "lint": lint_suite,
 }
 
 

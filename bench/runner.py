@@ -10,7 +10,7 @@ save the record, the run files and the report
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from bench.stats import bootstrap_mean, compare_systems
 from bench.system import index, make, rerank, retrieve
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
-from qrels.errors import BenchError
+from qrels.errors import BenchError, UsageError
 from qrels.suites import load_suite
 from qrels.trec import write_run
 from reports.record import Cell, ComparisonInfo, PairInfo, Record, SuiteInfo, SystemInfo
@@ -110,8 +110,18 @@ def planned(experiment: Experiment) -> Plan:
         )
         for system in systems:
             make(system, suite.corpus)
+        check_names("systems", [system.name for system in systems])
         plan.append((suite, systems))
+    check_names("suites", [f"{suite.name} {suite.split}" for suite, _ in plan])
     return plan
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """UsageError for two names that would write to the same files."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(slug(name), name)) is not name:
+            raise UsageError(f"{kind} {other!r} and {name!r} would write to the same files")
 
 
 def adjusted(suite: Suite, experiment: Experiment) -> Suite:
@@ -298,9 +308,17 @@ def system_info(system: System) -> SystemInfo:
         rerank_depth=system.rerank_depth if system.reranker else None,
         encoders={
             spec: encoders.load(spec).describe()
-            for spec in sorted({found["encoder"] for found in (params, mine) if "encoder" in found})
+            for spec in sorted({*encoders_of(params), *encoders_of(mine)})
         },
     )
+
+
+def encoders_of(params: Params) -> Iterator[str]:
+    """The encoder specs among a system's parameters, those of fused retrievers too."""
+    if isinstance(params.get("encoder"), str):
+        yield params["encoder"]
+    for spec in params.get("retrievers", ()):
+        yield from encoders_of(all_parameters(RETRIEVERS, spec, {}))
 
 
 def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Interactive search: one query over a suite or a plain file, with what explains each hit."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ from bench.config import System
 from bench.system import Built, index, make, rerank, retrieve
 from encoders.cache import cache_folder
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
-from qrels.errors import UsageError, unknown
+from qrels.errors import DataError, UsageError, unknown
 from qrels.plain import has_vectors, read_plain
 from reports.table import clean
 from rerankers.base import Prepares
@@ -25,6 +26,9 @@ from retrievers.tokenise import Analysis
 
 SNIPPET_WORDS = 30
 INDEX_FORMAT = 1
+RETRIEVER, RERANKER = "retriever", "reranker"
+"""The folders of a saved index."""
+
 LISTED = 8
 SHOWN_COLUMNS = ("pipeline_tag", "license", "language", "downloads", "likes", "created_at")
 
@@ -145,18 +149,24 @@ def index_folder(system: System, corpus_digest: str) -> Path:
 
 
 def open_index(system: System, corpus: Corpus, folder: Path) -> Built:
-    """The system ready to search: from *folder* where it was saved, else built now."""
+    """The system ready to search: from *folder* where a fitting index was saved, else built now."""
     built = make(system, corpus)
-    parts = {"retriever": built.retriever, "reranker": built.reranker}
-    if not (folder / "retriever").is_dir():
-        index(built)
-        return built
-    for name, part in parts.items():
-        if isinstance(part, SavesIndex) and (folder / name).is_dir():
-            part.load(folder / name, corpus)
-        elif isinstance(part, Prepares):
-            part.prepare(corpus)
+    if (folder / RETRIEVER).is_dir():
+        with contextlib.suppress(DataError):  # of another version or encoder: build it anew
+            load_index(built, folder)
+            return built
+    index(built)
     return built
+
+
+def load_index(built: Built, folder: Path) -> None:
+    """Take both parts from *folder*; DataError where what is there does not fit."""
+    assert isinstance(built.retriever, SavesIndex)  # only such an index is ever saved
+    built.retriever.load(folder / RETRIEVER, built.corpus)
+    if isinstance(built.reranker, SavesIndex) and (folder / RERANKER).is_dir():
+        built.reranker.load(folder / RERANKER, built.corpus)
+    elif isinstance(built.reranker, Prepares):
+        built.reranker.prepare(built.corpus)
 
 
 def save_index(built: Built, folder: Path) -> int:
@@ -166,7 +176,7 @@ def save_index(built: Built, folder: Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".index.", dir=folder.parent))
     try:
-        for name, part in (("retriever", built.retriever), ("reranker", built.reranker)):
+        for name, part in ((RETRIEVER, built.retriever), (RERANKER, built.reranker)):
             if isinstance(part, SavesIndex):
                 (draft / name).mkdir()
                 part.save(draft / name)

@@ -135,3 +135,17 @@ def test_wrong_names_are_found_before_anything_runs(suite):
 def test_names_become_safe_file_names(name, expected):
     """A hub id or a hostile name stays inside the folder."""
     assert slug(name) == expected
+
+
+def test_names_that_share_files_are_refused(suite):
+    """Two systems, or two suites, whose files would overwrite each other are a usage error."""
+    with pytest.raises(UsageError, match="same files"):
+        planned(Experiment([suite], [System("a?", "bm25"), System("a", "bm25")]))
+    with pytest.raises(UsageError, match="'toy test' and 'toy test'"):
+        planned(Experiment([suite, replace(suite)], LEXICAL))
+
+
+def test_encoders_of_fused_retrievers_are_recorded(suite):
+    """A hybrid's encoder is as much a part of the record as a dense retriever's."""
+    fused = System("h", "hybrid", {"retrievers": ["bm25", "dense?encoder=hashing?dimension=32"]})
+    assert list(run(suite, [fused]).systems[0].encoders) == ["hashing?dimension=32"]

@@ -157,20 +157,20 @@ def settled(log: Log) -> str:
     return f"{len(wide):,} pairs that differed by 2 or more were settled by a third reading."
 
 
-def with_figures(readme: str, text: str) -> str:
-    """The README with *text* between its markers."""
-    head, _, rest = readme.partition(START)
-    _, found, tail = rest.partition(END)
+def with_figures(readme: str, text: str, start: str = START, end: str = END) -> str:
+    """The README with *text* between its two marker lines."""
+    head, _, rest = readme.partition(start)
+    _, found, tail = rest.partition(end)
     if not found:
-        raise DataError(f"README.md: no lines {START} and {END}")
-    return f"{head}{START}\n{text}\n{END}{tail}"
+        raise DataError(f"README.md: no lines {start} and {end}")
+    return f"{head}{start}\n{text}\n{end}{tail}"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("suite", type=Path)
     parser.add_argument("--check", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     rows = [row for _, row in read_objects(options.suite / "queries.jsonl")]
     splits = {row["_id"]: row["metadata"]["split"] for row in rows}
     log = read_log(options.suite / "judgements.tsv")

@@ -1,7 +1,9 @@
 """The command line: parse, call, print; a BenchError is one line and exit code 2."""
 
 import argparse
+import io
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,7 +17,10 @@ if TYPE_CHECKING:  # at run time these are imported by the command that needs th
     from qrels.data import Corpus, Suite
     from reports.record import Record
 
-FINE, WRONG, SYSTEM_FAILED, INTERNAL, INTERRUPTED = 0, 2, 4, 70, 130
+FINE, WRONG, SYSTEM_FAILED, INTERNAL, INTERRUPTED, TERMINATED = 0, 2, 4, 70, 130, 143
+
+HYBRID = "hybrid"
+"""What `search` takes for a suite that has it among its systems."""
 
 DESCRIPTION = """\
 Which retrieval configuration should I ship, and did today's change make it worse?"""
@@ -55,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     written = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(written)
+    options = parse(written)
     options.line = shlex.join(["python", "-m", "bench", *written])
     try:
         return COMMANDS[options.command](options)
@@ -68,10 +73,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return FINE
+    except OSError as error:  # a folder that may not be read, a disk that is full
+        if error.filename is None:
+            raise
+        print(f"bench: {error.filename}: {error.strerror}", file=sys.stderr)
+        return WRONG
+
+
+def parse(written: Sequence[str]) -> argparse.Namespace:
+    """The options; measures may also stand behind the options of `evaluate`."""
+    top = parser()
+    options, rest = top.parse_known_args(written)
+    if rest and (options.command != "evaluate" or any(word.startswith("-") for word in rest)):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.measures = [*options.measures, *rest]
+    return options
 
 
 def entry() -> None:
     """`bench` on the command line; an internal error keeps its traceback and exits with 70."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that drafts are removed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode
     try:
         code = main()
     except Exception:
@@ -101,7 +126,11 @@ def _run(command: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="instead of results/NAME-TIME")
     add("--no-latency", action="store_true", help="quality only")
     add("--no-text", action="store_true", help="leave texts of the data out of the report")
-    add("--dry-run", action="store_true", help="check everything and show the plan; run nothing")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="check files and names, show the plan, run nothing",
+    )
 
 
 def _suite(command: argparse.ArgumentParser, action: str = "store", help: str = "") -> None:  # noqa: A002
@@ -249,12 +278,13 @@ def report(options: argparse.Namespace) -> int:
     """`bench report`."""
     from reports.record import RecordError, load
 
+    folder = options.folder.parent if options.folder.is_file() else options.folder
     try:
-        record = load(options.folder)
+        record = load(folder)
     except RecordError as error:
         raise UsageError(str(error)) from error
-    _render(record, options.folder)
-    print(leaderboard_of(record, options.folder))
+    _render(record, folder)
+    print(leaderboard_of(record, folder))
     return FINE
 
 
@@ -264,7 +294,11 @@ def _target(command: argparse.ArgumentParser) -> None:
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--suite", metavar="NAME|FOLDER", help="a shipped suite or a BEIR folder")
     where.add_argument("--corpus", type=Path, metavar="FILE", help="a .csv or .jsonl file")
-    add("--system", metavar="NAME", help="retriever[+reranker][?key=value&...]")
+    add(
+        "--system",
+        metavar="NAME",
+        help="retriever[+reranker][?key=value&...]; by default hybrid, or the file's own vectors",
+    )
     add("--rerank", metavar="NAME", help="a reranker for the system's best documents")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")
 
@@ -366,7 +400,8 @@ def _searched(options: argparse.Namespace) -> "tuple[Corpus, str, System]":
         corpus, digest, default = plain_corpus(options.corpus)
     else:
         suite = load_suite(options.suite)
-        corpus, digest, default = suite.corpus, suite.digest, parse_system(suite.systems[0])
+        corpus, digest = suite.corpus, suite.digest
+        default = parse_system(HYBRID if HYBRID in suite.systems else suite.systems[0])
     system = parse_system(options.system) if options.system else default
     if options.rerank:
         name = f"{system.name}+{options.rerank}"
@@ -396,10 +431,9 @@ def _check_device(device: str) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 1")
-    return value
+    return int(text)
 
 
 def _say(line: str) -> None:

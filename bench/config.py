@@ -49,6 +49,8 @@ def parse_system(spec: str) -> System:
     retriever, plus, reranker = names.partition("+")
     if not retriever or (plus and not reranker):
         raise UsageError(f"cannot read system {spec!r}; expected retriever[+reranker][?key=value]")
+    if "rerank_depth" in params and not reranker:
+        raise UsageError(f"{spec!r} has a rerank_depth but no reranker")
     depth = params.pop("rerank_depth", RERANK_DEPTH)
     mine = {
         key.removeprefix(RERANKER_PREFIX): params.pop(key)
@@ -91,6 +93,8 @@ def read_experiment(path: Path) -> Experiment:
         if "system" in table
         else None
     )
+    if systems == []:
+        raise DataError(f"{path}: 'system' is empty; leave it out for the suite's own systems")
     if not table.get("suites"):
         raise DataError(f"{path}: 'suites' is missing; expected a list of suite names or folders")
     return Experiment(
@@ -113,6 +117,8 @@ _EXPERIMENT_KEYS: Mapping[str, type] = {
     "seed": int,
     "system": list,
 }
+_TEXTS = ("suites", "measures")
+_LEAST = {"depth": 1, "seed": 0}
 _SYSTEM_KEYS: Mapping[str, type] = {
     "name": str,
     "retriever": str,
@@ -123,7 +129,7 @@ _SYSTEM_KEYS: Mapping[str, type] = {
 }
 
 
-def _system(entry: object, where: str) -> System:
+def _system(entry: Any, where: str) -> System:
     """One [[system]] table."""
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected a table, [[system]]")
@@ -142,12 +148,20 @@ def _system(entry: object, where: str) -> System:
     )
 
 
-def _check(table: Mapping[str, object], keys: Mapping[str, type], where: str) -> None:
+def _check(table: Mapping[str, Any], keys: Mapping[str, type], where: str) -> None:
     for key, value in table.items():
         if key not in keys:
             raise DataError(f"{where}: {unknown('key', key, keys)}")
         if not isinstance(value, keys[key]) or isinstance(value, bool):
             raise DataError(f"{where}: {key} = {value!r}; expected {keys[key].__name__}")
+        _check_value(key, value, where)
+
+
+def _check_value(key: str, value: Any, where: str) -> None:  # of the type that the key wants
+    if key in _TEXTS and not all(isinstance(item, str) for item in value):
+        raise DataError(f"{where}: {key} = {value!r}; expected a list of strings")
+    if key in _LEAST and value < _LEAST[key]:
+        raise DataError(f"{where}: {key} = {value!r}; expected at least {_LEAST[key]}")
 
 
 def _depth(value: object, where: str) -> int:

@@ -19,15 +19,15 @@ SHOWN = 5
 def examples(
     suite: Suite,
     cells: Sequence[Cell],
-    runs: Mapping[tuple[str, str], Run],
+    runs: Mapping[tuple[str, str, str], Run],
     *,
     with_text: bool,
 ) -> Iterator[Example]:
     """The hardest queries of all finished systems; wins and losses of the best over the next.
 
-    By the suite's first measure. runs: each finished cell's run by (suite, system).
+    By the suite's first measure. runs: each finished cell's run by (suite, split, system).
     """
-    mine = [cell for cell in cells if cell.suite == suite.name and cell.error is None]
+    mine = finished(suite, cells)
     if not mine:
         return
     headline = suite.measures[0]
@@ -35,6 +35,9 @@ def examples(
     values = np.array([cell.values[headline] for cell in mine])
     names = [cell.system for cell in mine]
     answerable = has_relevant(suite)
+
+    def run_of(name: str) -> Run:
+        return runs[suite.name, suite.split, name]
 
     def example(kind: Kind, query: int, chosen: Sequence[int]) -> Example:
         return Example(
@@ -46,7 +49,9 @@ def examples(
             systems=tuple(names[i] for i in chosen),
             values={names[i]: float(values[i, query]) for i in chosen},
             rankings={
-                names[i]: ranking(suite, runs[suite.name, names[i]], query, with_text=with_text)
+                names[i]: ranking(
+                    suite, runs[suite.name, suite.split, names[i]], query, with_text=with_text
+                )
                 for i in chosen
             },
         )
@@ -59,6 +64,12 @@ def examples(
             yield example("win", query, [0, 1])
         for query in smallest(gain, gain < 0):
             yield example("loss", query, [0, 1])
+
+
+def finished(suite: Suite, cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of *suite* and its split that did not fail."""
+    here = (suite.name, suite.split)
+    return [cell for cell in cells if (cell.suite, cell.split) == here and cell.error is None]
 
 
 def smallest(keys: NDArray[np.float64], allowed: NDArray[np.bool_]) -> list[int]:

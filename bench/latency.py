@@ -56,7 +56,7 @@ def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     threads = protocol.threads or available_cores()
-    child = context.Process(target=_child, args=(theirs, threads), daemon=False)
+    child = context.Process(target=_child, args=(theirs, threads), daemon=True)
     child.start()
     theirs.close()
     try:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.config import parse_system
 from bench.judge import judge
 from bench.metrics import parse_measure
-from bench.system import index, make, rerank, retrieve
+from bench.runner import search_suite
 from qrels.data import Qrels, Run, Suite
 
 CUTOFF = 10
@@ -44,10 +44,7 @@ def lint(suite: Suite, systems: Sequence[str] | None = None) -> list[Finding]:
     """Everything found in *suite*, with the runs of *systems*, by default its own."""
     runs = {}
     for spec in suite.systems if systems is None else systems:
-        built = make(parse_system(spec), suite.corpus)
-        index(built)
-        texts = suite.queries.texts
-        runs[spec] = rerank(built, texts, retrieve(built, texts, suite.depth))
+        runs[spec] = search_suite(suite, parse_system(spec))
     linted = Linted(suite, runs)
     return [finding for check in CHECKS for finding in check(linted)]
 
@@ -225,5 +222,5 @@ def format_findings(suite: Suite, findings: Sequence[Finding]) -> str:
             lines.append(f"   {found.remedy}")
     errors = sum(found.level == "error" for found in findings)
     warnings = sum(found.level == "warning" for found in findings)
-    lines.append(f"{suite.name} ({suite.split}): {errors} errors, {warnings} warnings")
+    lines.append(f"{suite.name} ({suite.split}): errors {errors}, warnings {warnings}")
     return "\n".join(lines)

@@ -34,9 +34,12 @@ def suites() -> Iterator[str]:
 
 
 def systems() -> Iterator[str]:
+    suites_of: dict[str, list[str]] = {}
     for name in shipped():
         for system in read_suite_file(SETS / name).systems or ():
-            yield f"{system}  (default of the suite {name})"
+            suites_of.setdefault(system, []).append(name)
+    for system, names in suites_of.items():
+        yield f"{system}  (default of {', '.join(names)})"
 
 
 def measures() -> Iterator[str]:

@@ -8,15 +8,20 @@ from pathlib import Path
 
 from qrels.errors import UsageError
 
-RECORD = "record.json"
+OURS = frozenset({"record.json", "report.md", "per_query.csv", "plots", "runs"})
+"""What a result folder holds; only a folder of these alone is ever replaced."""
 
 
 def check_target(target: Path) -> None:
     """UsageError where *target* holds something other than an earlier result."""
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is a file; --out wants a folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / RECORD).exists():
-        raise UsageError(f"{target} holds other files; --out wants a new, empty or result folder")
+    if target.is_dir():
+        others = sorted({path.name for path in target.iterdir()} - OURS)
+        if others:
+            raise UsageError(
+                f"{target} holds {others[0]!r}; --out wants a new, an empty or a result folder"
+            )
 
 
 @contextmanager
@@ -26,6 +31,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     An earlier result there is replaced only then. Whatever fails inside leaves *target* as it
     was and nothing else behind.
     """
+    target = target.resolve()
     check_target(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +41,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         draft.chmod(0o755)
         yield draft
-        old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+        old = draft.with_name(f"{draft.name}.old")
         if target.exists():
             target.replace(old)
         draft.replace(target)

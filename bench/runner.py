@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 import encoders
 from bench.config import Experiment, System, choose_systems
 from bench.environment import environment
-from bench.examples import examples
+from bench.examples import examples, finished
 from bench.judge import judge
 from bench.latency import Protocol, measure_cost
 from bench.metrics import Measure, parse_measure
@@ -37,6 +37,9 @@ from reports.record import Cell, ComparisonInfo, PairInfo, Record, SuiteInfo, Sy
 from rerankers import RERANKERS
 from retrievers import RETRIEVERS
 from retrievers.registry import Params, Registry, parameters, parse_spec
+
+SPACE = re.compile(r"[ \t\n\r\f\v]")
+"""What separates the columns of a TREC file."""
 
 Say = Callable[[str], None]
 Status = Literal["complete", "partial"]
@@ -59,7 +62,7 @@ class Progress:
     suites: list[Suite] = field(default_factory=list)
     systems: dict[str, System] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
-    runs: dict[tuple[str, str], Run] = field(default_factory=dict)
+    runs: dict[tuple[str, str, str], Run] = field(default_factory=dict)
 
 
 Plan = Sequence[tuple[Suite, list[System]]]
@@ -89,6 +92,8 @@ def run_experiment(
             f"{suite.name} ({suite.split}): {len(suite.corpus):,} documents, "
             f"{len(suite.queries):,} queries"
         )
+        for line in cautions(suite, folder):
+            say(line)
         for system in systems:
             say(f"[{len(done.cells) + 1}/{total}] {system.name} ...")
             done.systems[system.name] = system
@@ -97,8 +102,20 @@ def run_experiment(
     return record_of(experiment, options, done, "complete")
 
 
+def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
+    """What a user should know of the plan before it runs."""
+    for name in suite.measures:
+        if (parse_measure(name).cutoff or 0) > suite.depth:
+            yield f"note: {name} is measured on rankings of depth {suite.depth} only"
+    names = (*suite.queries.query_ids, *suite.corpus.doc_ids)
+    if folder and (spaced := next(filter(SPACE.search, names), None)) is not None:
+        yield f"note: no run files; TREC's format cannot carry the id {spaced!r}"
+
+
 def planned(experiment: Experiment) -> Plan:
     """Each suite, loaded, with the systems to run on it; wrong names are found here."""
+    if isinstance(experiment.suites, str):
+        raise UsageError(f"suites is {experiment.suites!r}; expected a list of suites")
     plan = []
     for item in experiment.suites:
         loaded = item if isinstance(item, Suite) else load_suite(item, experiment.split)
@@ -109,7 +126,10 @@ def planned(experiment: Experiment) -> Plan:
             else list(experiment.systems)
         )
         for system in systems:
+            if not isinstance(system, System):
+                raise UsageError(f"{system!r} is not a System; `parse_system` makes one of a name")
             make(system, suite.corpus)
+            system_info(system)  # names inside parameters: fused retrievers, encoders
         check_names("systems", [system.name for system in systems])
         plan.append((suite, systems))
     check_names("suites", [f"{suite.name} {suite.split}" for suite, _ in plan])
@@ -120,8 +140,10 @@ def check_names(kind: str, names: Sequence[str]) -> None:
     """UsageError for two names that would write to the same files."""
     seen: dict[str, str] = {}
     for name in names:
-        if (other := seen.setdefault(slug(name), name)) is not name:
+        if slug(name) in seen:
+            other = seen[slug(name)]
             raise UsageError(f"{kind} {other!r} and {name!r} would write to the same files")
+        seen[slug(name)] = name
 
 
 def adjusted(suite: Suite, experiment: Experiment) -> Suite:
@@ -148,13 +170,13 @@ def run_cell(
         with device_scope(options.device):
             run = search_suite(suite, system)
         values = measure_run(suite, run)
-        written = save_run(suite, system, run, folder) if folder else None
         cost = measure_cost(suite, system, options.protocol) if options.protocol else None
     except BenchError as error:
         return failed(suite, system, str(error))
-    except Exception as error:  # a plug-in may raise anything; the other systems go on
+    except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others go on
         return failed(suite, system, f"{type(error).__name__}: {error}")
-    done.runs[suite.name, system.name] = run
+    written = save_run(suite, system, run, folder) if folder else None
+    done.runs[suite.name, suite.split, system.name] = run
     return Cell(
         suite=suite.name,
         split=suite.split,
@@ -170,8 +192,10 @@ def run_cell(
     )
 
 
-def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path:
-    """The TREC run file of one cell."""
+def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | None:
+    """The TREC run file of one cell; None where the format cannot carry the suite's ids."""
+    if any(map(SPACE.search, (*suite.queries.query_ids, *suite.corpus.doc_ids))):
+        return None
     parts = (suite.name, suite.split, system.name)
     path = folder / "runs" / f"{'.'.join(map(slug, parts))}.trec.gz"
     path.parent.mkdir(exist_ok=True)
@@ -251,7 +275,7 @@ def record_of(experiment: Experiment, options: Options, done: Progress, status: 
 
 def comparisons(suite: Suite, cells: Sequence[Cell], seed: int) -> list[ComparisonInfo]:
     """All pairs of the suite's finished systems, a family of tests for each measure."""
-    mine = [cell for cell in cells if cell.suite == suite.name and cell.error is None]
+    mine = finished(suite, cells)
     found = []
     for measure in suite.measures if len(mine) > 1 else ():
         values = {cell.system: np.array(cell.values[measure]) for cell in mine}
@@ -317,7 +341,8 @@ def encoders_of(params: Params) -> Iterator[str]:
     """The encoder specs among a system's parameters, those of fused retrievers too."""
     if isinstance(params.get("encoder"), str):
         yield params["encoder"]
-    for spec in params.get("retrievers", ()):
+    fused = params.get("retrievers")
+    for spec in fused if isinstance(fused, list) else ():
         yield from encoders_of(all_parameters(RETRIEVERS, spec, {}))
 
 
@@ -326,7 +351,8 @@ def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[
     if spec is None:
         return {}
     name, written = parse_spec(spec)
-    return {**parameters(registry.load(name)), **written, **given}
+    found = {**parameters(registry.load(name)), **written, **given}
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}
 
 
 def slug(name: str) -> str:

@@ -91,8 +91,10 @@ def hit(corpus: Corpus, query: str, rank: int, position: int, score: float) -> H
     """What to show of one document; the snippet is from the prose that matches best."""
     texts = {name: column[position] for name, column in corpus.fields.items()}
     matched = {name: matching_words(query, text) for name, text in texts.items()}
-    prose = [name for name in texts if not is_list(corpus, name)] or list(texts)
-    best = max(prose, key=lambda name: (len(matched[name]), len(texts[name])))
+    prose = [name for name in texts if name not in corpus.metadata] or [
+        name for name in texts if not is_list(corpus, name)
+    ]
+    best = max(prose or texts, key=lambda name: (len(matched[name]), len(texts[name])))
     shown = {name: show(column, position) for name, column in corpus.metadata.items()}
     return Hit(
         rank=rank,

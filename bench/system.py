@@ -10,7 +10,7 @@ import rerankers
 import retrievers
 from bench.config import System
 from qrels.data import ABSENT, Corpus, Filter, Run
-from qrels.errors import PluginError
+from qrels.errors import BenchError, PluginError
 from qrels.ranking import check_run
 from rerankers.base import Prepares, Reranker
 from retrievers.base import Retriever, can_filter
@@ -28,10 +28,16 @@ class Built(NamedTuple):
 
 def make(system: System, corpus: Corpus) -> Built:
     """The system's parts, made but not indexed; wrong names and parameters are UsageErrors."""
-    retriever = retrievers.create(system.retriever, system.params)
-    reranker = (
-        rerankers.create(system.reranker, system.reranker_params) if system.reranker else None
-    )
+    try:
+        retriever = retrievers.create(system.retriever, system.params)
+        reranker = (
+            rerankers.create(system.reranker, system.reranker_params) if system.reranker else None
+        )
+    except BenchError:
+        raise
+    except Exception as error:  # a plug-in's constructor may raise anything
+        name = type(error).__name__
+        raise PluginError(f"{system.name}: its constructor raised {name}: {error}") from error
     return Built(system, corpus, retriever, reranker)
 
 
@@ -77,6 +83,13 @@ def checked(
     shape: tuple[int, int],
     name: str,
 ) -> Run:
+    """What a part answered, checked; an answer that is the whole corpus may be narrower than k."""
+    docs, scores = np.asarray(docs), np.asarray(scores)
+    size = (shape[0], len(built.corpus))
+    if docs.shape == scores.shape == size and size[1] < shape[1]:
+        short = ((0, 0), (0, shape[1] - size[1]))
+        docs = np.pad(docs, short, constant_values=ABSENT)
+        scores = np.pad(scores.astype(np.float32), short, constant_values=-np.inf)
     return check_run(docs, scores, shape, built.corpus.tie_order, name)
 
 

@@ -28,6 +28,8 @@ from reports.units import (
 
 TITLE_WIDTH = 60
 KINDS = {"hardest": "Hardest queries", "win": "Largest wins", "loss": "Largest losses"}
+ORDER = {"hardest": " (those on which even the best system of each does worst)"}
+BETWEEN = {"win": " over ", "loss": " against "}
 
 PROTOCOL = (
     "Each system is measured in a process of its own. After {warmup}, {sample} are answered one "
@@ -189,8 +191,8 @@ def examples(standing: Standing) -> str:
         chosen = [found for found in standing.examples if found.kind == kind]
         if not chosen:
             continue
-        against = " over ".join(map(strong, chosen[0].systems)) if kind != "hardest" else ""
-        parts.append(f"**{title}**{against and f' of {against}'}")
+        against = BETWEEN[kind].join(map(strong, chosen[0].systems)) if kind in BETWEEN else ""
+        parts.append(f"**{title}**{against and f' of {against}'}{ORDER.get(kind, '')}")
         parts += [_example(found, standing.headline) for found in chosen]
     grades = "Grades are in brackets; a dash marks an unjudged document." if parts else ""
     return joined(grades, *parts)

@@ -16,6 +16,9 @@ from retrievers.filters import matching
 
 Values = NDArray[np.float64]
 
+DEPTH = 100
+"""How many documents each list has at least, where the hybrid does not say."""
+
 
 class Encoded(NamedTuple):
     """Queries, in each retriever's own form."""
@@ -40,9 +43,10 @@ class Scaled(NamedTuple):
 class Hybrid:
     """Fuses what other retrievers find: RRF, or min-max or z-score weighted sums.
 
-    retrievers: specs such as "bm25?k1=1.2". Each gives its *depth* best, however many are asked
-    of the whole, so fewer results are the beginning of more; beyond what the lists hold there is
-    nothing. Filters hold before the lists are made: ranks are among the documents that meet them.
+    retrievers: specs such as "bm25?k1=1.2". Each gives its *depth* best, by default 100, or as
+    many as are asked of the whole where that is more: up to there fewer results are the beginning
+    of more. Beyond what the lists hold there is nothing. Filters hold before the lists are made:
+    ranks are among the documents that meet them.
     weights: one a retriever, 1 by default. method:
     rrf     adds weight / (rrf_k + rank), nothing for a list that lacks the document; equal
             scores share the best of their ranks, so that copies of a document stay equal
@@ -60,7 +64,7 @@ class Hybrid:
         method: str = "rrf",
         weights: Sequence[float] | None = None,
         rrf_k: float = 60,
-        depth: int = 100,
+        depth: int | None = None,
     ) -> None:
         self.retrievers = retrievers
         self.method = method
@@ -86,7 +90,7 @@ class Hybrid:
         weights = self.weights or [1.0] * len(self._parts)
         lists = []
         for number, weight in enumerate(weights):
-            run = self._ranked(number, encoded, where)
+            run = self._ranked(number, encoded, self.depth or max(DEPTH, k), where)
             lists.append(Scaled(weight, run.docs, *METHODS[self.method](run, self.rrf_k)))
         return fused(lists, k, self._corpus.tie_order)
 
@@ -122,7 +126,7 @@ class Hybrid:
                 f"weights is {self.weights!r}; expected {len(self.retrievers)} numbers of 0 or "
                 "more, not all 0"
             )
-        if self.depth < 1 or self.rrf_k < 0:
+        if (self.depth is not None and self.depth < 1) or self.rrf_k < 0:
             raise UsageError(
                 f"depth is {self.depth!r} and rrf_k {self.rrf_k!r}; allowed: depth of 1 or more, "
                 "rrf_k of 0 or more"
@@ -132,12 +136,12 @@ class Hybrid:
     def _keep(self, parts: Sequence[Retriever], corpus: Corpus) -> None:
         self._parts, self._corpus = parts, corpus
 
-    def _ranked(self, number: int, encoded: Encoded, where: Sequence[Filter]) -> Run:
-        """One retriever's checked best, at most *depth* a query, exact under *where*."""
+    def _ranked(self, number: int, encoded: Encoded, size: int, where: Sequence[Filter]) -> Run:
+        """One retriever's checked best, at most *size* a query, exact under *where*."""
         part = self._parts[number]
         ask: Callable[..., Run] = part.search_encoded if isinstance(part, Stages) else part.search
         filters = can_filter(part)
-        depth = self.depth if filters or not where else len(self._corpus)
+        depth = size if filters or not where else len(self._corpus)
         found = ask(encoded.forms[number], depth, *([where] if where and filters else []))
         shape, tie_order = (encoded.n_queries, depth), self._corpus.tie_order
         run = check_run(*found, shape, tie_order, f"{self.retrievers[number]}.search")
@@ -146,7 +150,7 @@ class Hybrid:
         kept = matching(self._corpus.metadata, where, len(self._corpus))
         assert kept is not None, "there is a filter"
         run = order_ties(Run(np.where(kept[run.docs], run.docs, ABSENT), run.scores), tie_order)
-        return Run(run.docs[:, : self.depth], run.scores[:, : self.depth])
+        return Run(run.docs[:, :size], run.scores[:, :size])
 
 
 def fused(lists: Sequence[Scaled], k: int, tie_order: NDArray[np.int32]) -> Run:

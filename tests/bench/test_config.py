@@ -49,8 +49,9 @@ def test_a_spec_names_retriever_reranker_and_parameters(spec, expected):
         ("", "expected retriever"),
         ("bm25+", "expected retriever"),
         ("bm25?k1", "expected key=value"),
-        ("bm25?rerank_depth=0", "at least 1"),
-        ("bm25?rerank_depth=x", "at least 1"),
+        ("bm25+mmr?rerank_depth=0", "at least 1"),
+        ("bm25+mmr?rerank_depth=x", "at least 1"),
+        ("bm25?rerank_depth=5", "no reranker"),
         ("bm25?reranker.k=1", "no reranker"),
     ],
 )
@@ -83,6 +84,10 @@ def test_an_experiment_file_holds_suites_and_systems(tmp_path):
         ("suites = ['a']\n[[system]]\nretriver = 'x'", "did you mean 'retriever'"),
         ("suites = ['a']\n[[system]]\nretriever='x'\n[[system]]\nretriever='x'", "two systems"),
         ("suites = [", "mine.toml"),
+        ("suites = [3]", "expected a list of strings"),
+        ("suites = ['a']\nseed = -1", "expected at least 0"),
+        ("suites = ['a']\ndepth = 0", "expected at least 1"),
+        ("suites = ['a']\nsystem = []", "'system' is empty"),
     ],
 )
 def test_a_bad_experiment_names_file_and_key(tmp_path, text, message):

@@ -30,7 +30,7 @@ def codes(suite, level=("error", "warning")):
 def test_a_good_suite_has_no_finding():
     """Only notes, which are figures."""
     assert codes(suite_of()) == []
-    assert format_findings(suite_of(), lint(suite_of())).endswith("0 errors, 0 warnings")
+    assert format_findings(suite_of(), lint(suite_of())).endswith("errors 0, warnings 0")
 
 
 @pytest.mark.parametrize(

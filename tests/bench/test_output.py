@@ -23,11 +23,11 @@ def test_a_folder_appears_when_the_block_is_done(tmp_path):
 def test_an_earlier_result_is_replaced_whole(tmp_path):
     """Files of the old result do not survive in the new one."""
     target = tmp_path / "out"
-    for name in ("old.txt", "new.txt"):
+    for name in ("per_query.csv", "report.md"):
         with whole_folder(target) as draft:
             (draft / "record.json").write_text("{}")
             (draft / name).write_text(name)
-    assert names(target) == ["new.txt", "record.json"]
+    assert names(target) == ["record.json", "report.md"]
     assert names(tmp_path) == ["out"]
 
 
@@ -43,11 +43,23 @@ def test_a_failure_leaves_the_earlier_result(tmp_path):
     assert names(tmp_path) == ["out"]
 
 
-def test_other_peoples_files_are_never_replaced(tmp_path):
-    """A folder that holds something else, or a file, is refused by name."""
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="other files"), whole_folder(tmp_path):
+@pytest.mark.parametrize("beside", [[], ["record.json"]])
+def test_other_peoples_files_are_never_replaced(tmp_path, beside):
+    """A folder that holds something else, a record or not, or a file, is refused by name."""
+    for name in ("thesis.txt", *beside):
+        (tmp_path / name).write_text("years of work")
+    with pytest.raises(UsageError, match=r"holds 'thesis\.txt'"), whole_folder(tmp_path):
         pass
     with pytest.raises(UsageError, match="is a file"), whole_folder(tmp_path / "thesis.txt"):
         pass
-    assert names(tmp_path) == ["thesis.txt"]
+    assert names(tmp_path) == sorted(["thesis.txt", *beside])
+
+
+def test_a_link_is_followed(tmp_path):
+    """The result goes where the link points, and the link stays."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with whole_folder(tmp_path / "link") as draft:
+        (draft / "record.json").write_text("{}")
+    assert names(tmp_path / "real") == ["record.json"]
+    assert names(tmp_path) == ["link", "real"]

@@ -7,8 +7,8 @@ import pytest
 
 from bench.config import Experiment, System
 from bench.runner import Options, planned, run_experiment, slug
-from qrels.data import Rules
-from qrels.errors import UsageError
+from qrels.data import Qrels, Queries, Rules
+from qrels.errors import BenchError, UsageError
 
 QUALITY = Options(protocol=None)
 LEXICAL = [System("bm25", "bm25"), System("lsa", "lsa")]
@@ -149,3 +149,85 @@ def test_encoders_of_fused_retrievers_are_recorded(suite):
     """A hybrid's encoder is as much a part of the record as a dense retriever's."""
     fused = System("h", "hybrid", {"retrievers": ["bm25", "dense?encoder=hashing?dimension=32"]})
     assert list(run(suite, [fused]).systems[0].encoders) == ["hashing?dimension=32"]
+
+
+@pytest.mark.parametrize(
+    ("system", "message"),
+    [
+        (System("x", "hybrid", {"retrievers": ["bm25", "dens"]}), "did you mean 'dense'"),
+        (System("x", "dense", {"encoder": "hashin"}), "did you mean 'hashing'"),
+        (System("x", f"{__name__}:Refuses"), "its constructor raised ValueError: no"),
+        ("bm25", "is not a System"),
+    ],
+)
+def test_wrong_names_inside_parameters_are_found_too(suite, system, message):
+    """An inner name that is wrong does not cost the systems before it."""
+    with pytest.raises(BenchError, match=message):
+        planned(Experiment([suite], [*LEXICAL, system]))
+
+
+class Refuses:
+    """A plug-in whose constructor raises."""
+
+    def __init__(self):
+        raise ValueError("no")
+
+
+class Exits(Raises):
+    """A plug-in that wants to end the program."""
+
+    def index(self, corpus):
+        raise SystemExit(3)
+
+
+class Everything(Raises):
+    """Answers with the whole corpus, narrower than k where the corpus is smaller."""
+
+    def index(self, corpus):
+        self.size = len(corpus)
+
+    def search(self, queries, k):
+        docs = np.tile(np.arange(min(k, self.size)), (len(queries), 1))
+        return docs, -docs.astype(np.float32)
+
+
+def test_a_plug_in_cannot_end_the_program(suite):
+    """SystemExit is a failure like any other."""
+    record = run(suite, [System("x", f"{__name__}:Exits"), *LEXICAL])
+    assert record.cells[0].error == "SystemExit: 3"
+    assert record.cells[1].status == "ok"
+
+
+def test_an_answer_with_the_whole_corpus_need_not_be_padded(suite):
+    """A ranking of all documents is complete, however large k is."""
+    record = run(replace(suite, depth=50), [System("x", f"{__name__}:Everything")])
+    assert record.cells[0].status == "ok"
+
+
+def test_two_splits_of_a_suite_are_kept_apart(suite):
+    """Cells, comparisons and examples belong to a suite and a split."""
+    queries = Queries(["q1"], ["cats"], [{}])
+    qrels = Qrels(np.array([0, 1]), np.array([0], np.int32), np.array([1], np.int16))
+    dev = replace(suite, split="dev", queries=queries, qrels=qrels)
+    record = run_experiment(Experiment([suite, dev], LEXICAL), None, QUALITY)
+    assert [(c.split, len(c.values["nDCG@10"])) for c in record.cells] == [
+        ("test", 3), ("test", 3), ("dev", 1), ("dev", 1),
+    ]  # fmt: skip
+    assert {c.split for c in record.comparisons} == {"test", "dev"}
+
+
+def test_ids_with_spaces_are_measured_without_run_files(suite, tmp_path):
+    """BEIR allows them; a TREC run cannot carry them, and a note says so."""
+    corpus = replace(suite.corpus, doc_ids=["a b", *suite.corpus.doc_ids[1:]])
+    said = []
+    experiment = Experiment([replace(suite, corpus=corpus)], LEXICAL[:1])
+    record = run_experiment(experiment, tmp_path, QUALITY, said.append)
+    assert (record.cells[0].status, record.cells[0].run_file) == ("ok", None)
+    assert any("cannot carry the id 'a b'" in line for line in said)
+
+
+def test_a_cutoff_deeper_than_the_rankings_is_said(suite):
+    """R@100 of rankings of depth 4 is measured, with a note."""
+    said = []
+    run_experiment(Experiment([suite], LEXICAL[:1]), None, QUALITY, said.append)
+    assert "note: nDCG@10 is measured on rankings of depth 4 only" in said

@@ -34,7 +34,7 @@ def test_systems_not_shown_to_differ_are_named(record):
     assert text.startswith("**hybrid** has the highest nDCG@10 on models (test), 20 queries: 0.750")
     assert "**dense** is not shown to differ from **hybrid**." in text
     assert "**bm25** is shown to be worse." in text
-    assert "only a difference of about 0.042 or more is likely to show" in text
+    assert "a pair tested alone must differ by about 0.042 to be likely to show it" in text
     assert "best" not in text
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # at run time these are imported by the command that needs th
     from qrels.data import Corpus, Suite
     from reports.record import Record
 
-FINE, WRONG, SYSTEM_FAILED, INTERNAL, INTERRUPTED, TERMINATED = 0, 2, 4, 70, 130, 143
+FINE, WRONG, SYSTEM_FAILED, INTERNAL, INTERRUPTED = 0, 2, 4, 70, 130
 
 HYBRID = "hybrid"
 """What `search` takes for a suite that has it among its systems."""
@@ -93,7 +93,7 @@ def parse(written: Sequence[str]) -> argparse.Namespace:
 
 def entry() -> None:
     """`bench` on the command line; an internal error keeps its traceback and exits with 70."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that drafts are removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode

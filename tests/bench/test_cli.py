@@ -199,3 +199,39 @@ def test_an_interrupted_run_keeps_what_is_finished(folder, tmp_path, monkeypatch
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["status"] == "partial"
     assert [cell["system"] for cell in record["cells"]] == ["bm25"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_in_mid_run_leaves_a_partial_result_and_no_litter(folder, tmp_path, name):
+    """A real process, told to stop while its second system works, keeps the first one's result."""
+    import os
+    import signal
+    import subprocess
+    import sys
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    (tmp_path / "slow_plugin.py").write_text(
+        "import time\n"
+        "class Slow:\n"
+        "    def index(self, corpus):\n"
+        "        print('indexing', flush=True)\n"
+        "        time.sleep(60)\n"
+        "    def search(self, queries, k): ...\n"
+    )
+    project = str(Path(find_spec("bench").origin).parents[1])
+    systems = ["--system", "bm25", "--system", "slow_plugin:Slow"]
+    command = [sys.executable, "-m", "bench", "run", "--suite", str(folder), *systems]
+    process = subprocess.Popen(
+        [*command, "--no-latency", "--out", str(tmp_path / "place" / "out")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([project, str(tmp_path)])},
+    )  # fmt: skip
+    assert process.stdout.readline() == "indexing\n"
+    process.send_signal(getattr(signal, name))
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
+    assert [path.name for path in (tmp_path / "place").iterdir()] == ["out"]
+    record = json.loads((tmp_path / "place" / "out" / "record.json").read_text())
+    assert (record["status"], [c["system"] for c in record["cells"]]) == ("partial", ["bm25"])

@@ -141,7 +141,8 @@ def run(options: argparse.Namespace) -> int:
     """`bench run`."""
     from bench.latency import Protocol
     from bench.output import whole_folder
-    from bench.runner import Options, Progress, planned, record_of, run_experiment, slug
+    from bench.plan import planned, slug
+    from bench.runner import Options, Progress, record_of, run_experiment
 
     experiment = _experiment(options)
     _check_device(options.device)

@@ -9,37 +9,30 @@ save the record, the run files and the report
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-import encoders
-from bench.config import Experiment, System, choose_systems
+from bench.about import suite_info, system_info
+from bench.config import Experiment, System
 from bench.environment import environment
 from bench.examples import examples, finished
 from bench.judge import judge
 from bench.latency import Protocol, measure_cost
-from bench.metrics import Measure, parse_measure
+from bench.metrics import parse_measure
+from bench.plan import SPACE, Plan, cautions, planned, slug
 from bench.stats import bootstrap_mean, compare_systems
 from bench.system import index, make, rerank, retrieve
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
-from qrels.errors import BenchError, UsageError
-from qrels.suites import load_suite
+from qrels.errors import BenchError
 from qrels.trec import write_run
-from reports.record import Cell, ComparisonInfo, PairInfo, Record, SuiteInfo, SystemInfo
-from rerankers import RERANKERS
-from retrievers import RETRIEVERS
-from retrievers.registry import Params, Registry, parameters, parse_spec
-
-SPACE = re.compile(r"[ \t\n\r\f\v]")
-"""What separates the columns of a TREC file."""
+from reports.record import Cell, ComparisonInfo, Record
 
 Say = Callable[[str], None]
 Status = Literal["complete", "partial"]
@@ -63,9 +56,6 @@ class Progress:
     systems: dict[str, System] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     runs: dict[tuple[str, str, str], Run] = field(default_factory=dict)
-
-
-Plan = Sequence[tuple[Suite, list[System]]]
 
 
 def run_experiment(
@@ -100,66 +90,6 @@ def run_experiment(
             done.cells.append(run_cell(suite, system, folder, options, experiment.seed, done))
             say(f"      {describe(done.cells[-1])}")
     return record_of(experiment, options, done, "complete")
-
-
-def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
-    """What a user should know of the plan before it runs."""
-    for name in suite.measures:
-        if (parse_measure(name).cutoff or 0) > suite.depth:
-            yield f"note: {name} is measured on rankings of depth {suite.depth} only"
-    names = (*suite.queries.query_ids, *suite.corpus.doc_ids)
-    if folder and (spaced := next(filter(SPACE.search, names), None)) is not None:
-        yield f"note: no run files; TREC's format cannot carry the id {spaced!r}"
-
-
-def planned(experiment: Experiment) -> Plan:
-    """Each suite, loaded, with the systems to run on it; wrong names are found here."""
-    if isinstance(experiment.suites, str):
-        raise UsageError(f"suites is {experiment.suites!r}; expected a list of suites")
-    plan = []
-    for item in experiment.suites:
-        loaded = item if isinstance(item, Suite) else load_suite(item, experiment.split)
-        suite = adjusted(loaded, experiment)
-        systems = (
-            choose_systems(suite.systems, ())
-            if experiment.systems is None
-            else list(experiment.systems)
-        )
-        for system in systems:
-            if not isinstance(system, System):
-                raise UsageError(f"{system!r} is not a System; `parse_system` makes one of a name")
-            make(system, suite.corpus)
-            system_info(system)  # names inside parameters: fused retrievers, encoders
-        check_names("systems", [system.name for system in systems])
-        plan.append((suite, systems))
-    check_names("suites", [f"{suite.name} {suite.split}" for suite, _ in plan])
-    return plan
-
-
-def check_names(kind: str, names: Sequence[str]) -> None:
-    """UsageError for two names that would write to the same files."""
-    seen: dict[str, str] = {}
-    for name in names:
-        if slug(name) in seen:
-            other = seen[slug(name)]
-            raise UsageError(f"{kind} {other!r} and {name!r} would write to the same files")
-        seen[slug(name)] = name
-
-
-def adjusted(suite: Suite, experiment: Experiment) -> Suite:
-    """The suite with the experiment's measures and depth where it names some, measures in full.
-
-    A binary measure without a relevance level of its own gets the suite's; Judged@k goes with
-    every nDCG@k.
-    """
-    level = suite.rules.relevance_level
-    asked = [parse_measure(text, level) for text in experiment.measures or suite.measures]
-    beside = [Measure("Judged", found.cutoff) for found in asked if found.name == "nDCG"]
-    return replace(
-        suite,
-        measures=list(dict.fromkeys(map(str, [*asked, *beside]))),
-        depth=experiment.depth or suite.depth,
-    )
 
 
 def run_cell(
@@ -285,76 +215,9 @@ def comparisons(suite: Suite, cells: Sequence[Cell], seed: int) -> list[Comparis
                 suite=suite.name,
                 split=suite.split,
                 measure=measure,
-                pairs=tuple(PairInfo(**vars(pair)) for pair in result.pairs),
+                pairs=result.pairs,
                 letters=result.letters,
                 detectable=result.detectable,
             )
         )
     return found
-
-
-def suite_info(suite: Suite, with_text: bool) -> SuiteInfo:
-    """What the record says of a suite."""
-    relevant = suite.qrels.grades >= suite.rules.relevance_level
-    rows = np.repeat(np.arange(len(suite.qrels)), np.diff(suite.qrels.indptr))
-    return SuiteInfo(
-        name=suite.name,
-        version=suite.version,
-        split=suite.split,
-        digest=suite.digest,
-        description=suite.description,
-        documents=len(suite.corpus),
-        queries=len(suite.queries),
-        judgements=len(suite.qrels.docs),
-        without_relevant=len(suite.queries) - len(np.unique(rows[relevant])),
-        judged_absent=len(suite.qrels.extra_doc_ids),
-        unanswerable_skipped=suite.unanswerable_skipped,
-        exclude_self=suite.rules.exclude_self,
-        relevance_level=suite.rules.relevance_level,
-        depth=suite.depth,
-        measures=tuple(suite.measures),
-        query_ids=tuple(suite.queries.query_ids),
-        kinds=tuple(suite.queries.kinds),
-        texts=tuple(suite.queries.texts) if with_text else None,
-    )
-
-
-def system_info(system: System) -> SystemInfo:
-    """What the record says of a system: every parameter, defaults included."""
-    params = all_parameters(RETRIEVERS, system.retriever, system.params)
-    mine = all_parameters(RERANKERS, system.reranker, system.reranker_params)
-    return SystemInfo(
-        name=system.name,
-        retriever=system.retriever,
-        params=params,
-        reranker=system.reranker,
-        reranker_params=mine,
-        rerank_depth=system.rerank_depth if system.reranker else None,
-        encoders={
-            spec: encoders.load(spec).describe()
-            for spec in sorted({*encoders_of(params), *encoders_of(mine)})
-        },
-    )
-
-
-def encoders_of(params: Params) -> Iterator[str]:
-    """The encoder specs among a system's parameters, those of fused retrievers too."""
-    if isinstance(params.get("encoder"), str):
-        yield params["encoder"]
-    fused = params.get("retrievers")
-    for spec in fused if isinstance(fused, list) else ():
-        yield from encoders_of(all_parameters(RETRIEVERS, spec, {}))
-
-
-def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[str, Any]:
-    """Every constructor parameter of *spec* as used: written, given or default."""
-    if spec is None:
-        return {}
-    name, written = parse_spec(spec)
-    found = {**parameters(registry.load(name)), **written, **given}
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}
-
-
-def slug(name: str) -> str:
-    """*name* as part of a file name: other characters than letters, digits, . _ - become _."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"

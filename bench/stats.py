@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qrels.errors import UsageError
+from reports.record import PairInfo
 
 Values = NDArray[np.float64]
 
@@ -40,22 +41,6 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Pair:
-    """System *a* against *b*: mean difference a - b, interval, p-values, queries won by a."""
-
-    a: str
-    b: str
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    wins: int
-    ties: int
-    losses: int
-
-
-@dataclass(frozen=True)
 class Comparison:
     """All pairs of systems on one measure, the better one first, and what they amount to.
 
@@ -63,7 +48,7 @@ class Comparison:
     smallest difference that the typical pair could show, None with fewer than two queries.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[PairInfo, ...]
     letters: dict[str, str]
     detectable: float | None
 
@@ -170,7 +155,7 @@ def compare_systems(
     p = np.array([randomisation_p(column, rng) for column in differences.T])
     adjusted = holm(p)
     pairs = tuple(
-        Pair(
+        PairInfo(
             *chosen[i],
             *intervals[i],
             p=float(p[i]),

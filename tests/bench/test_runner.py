@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from bench.config import Experiment, System
-from bench.runner import Options, planned, run_experiment, slug
+from bench.plan import planned, slug
+from bench.runner import Options, run_experiment
 from qrels.data import Qrels, Queries, Rules
 from qrels.errors import BenchError, UsageError
 

@@ -1,0 +1,76 @@
+"""What the record says of a suite and of a system."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import encoders
+from bench.config import System
+from qrels.data import Suite
+from reports.record import SuiteInfo, SystemInfo
+from rerankers import RERANKERS
+from retrievers import RETRIEVERS
+from retrievers.registry import Params, Registry, parameters, parse_spec
+
+
+def suite_info(suite: Suite, with_text: bool) -> SuiteInfo:
+    """What the record says of a suite."""
+    relevant = suite.qrels.grades >= suite.rules.relevance_level
+    rows = np.repeat(np.arange(len(suite.qrels)), np.diff(suite.qrels.indptr))
+    return SuiteInfo(
+        name=suite.name,
+        version=suite.version,
+        split=suite.split,
+        digest=suite.digest,
+        description=suite.description,
+        documents=len(suite.corpus),
+        queries=len(suite.queries),
+        judgements=len(suite.qrels.docs),
+        without_relevant=len(suite.queries) - len(np.unique(rows[relevant])),
+        judged_absent=len(suite.qrels.extra_doc_ids),
+        unanswerable_skipped=suite.unanswerable_skipped,
+        exclude_self=suite.rules.exclude_self,
+        relevance_level=suite.rules.relevance_level,
+        depth=suite.depth,
+        measures=tuple(suite.measures),
+        query_ids=tuple(suite.queries.query_ids),
+        kinds=tuple(suite.queries.kinds),
+        texts=tuple(suite.queries.texts) if with_text else None,
+    )
+
+
+def system_info(system: System) -> SystemInfo:
+    """What the record says of a system: every parameter, defaults included."""
+    params = all_parameters(RETRIEVERS, system.retriever, system.params)
+    mine = all_parameters(RERANKERS, system.reranker, system.reranker_params)
+    return SystemInfo(
+        name=system.name,
+        retriever=system.retriever,
+        params=params,
+        reranker=system.reranker,
+        reranker_params=mine,
+        rerank_depth=system.rerank_depth if system.reranker else None,
+        encoders={
+            spec: encoders.load(spec).describe()
+            for spec in sorted({*encoders_of(params), *encoders_of(mine)})
+        },
+    )
+
+
+def encoders_of(params: Params) -> Iterator[str]:
+    """The encoder specs among a system's parameters, those of fused retrievers too."""
+    if isinstance(params.get("encoder"), str):
+        yield params["encoder"]
+    fused = params.get("retrievers")
+    for spec in fused if isinstance(fused, list) else ():
+        yield from encoders_of(all_parameters(RETRIEVERS, spec, {}))
+
+
+def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[str, Any]:
+    """Every constructor parameter of *spec* as used: written, given or default."""
+    if spec is None:
+        return {}
+    name, written = parse_spec(spec)
+    found = {**parameters(registry.load(name)), **written, **given}
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}

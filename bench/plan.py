@@ -1,0 +1,84 @@
+"""What will run: suites loaded, systems named, everything wrong found before the first cell."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.about import system_info
+from bench.config import Experiment, System, choose_systems
+from bench.metrics import Measure, parse_measure
+from bench.system import make
+from qrels.data import Suite
+from qrels.errors import UsageError
+from qrels.suites import load_suite
+
+Plan = Sequence[tuple[Suite, list[System]]]
+
+SPACE = re.compile(r"[ \t\n\r\f\v]")
+"""What separates the columns of a TREC file."""
+
+
+def planned(experiment: Experiment) -> Plan:
+    """Each suite, loaded, with the systems to run on it; wrong names are found here."""
+    if isinstance(experiment.suites, str):
+        raise UsageError(f"suites is {experiment.suites!r}; expected a list of suites")
+    plan = []
+    for item in experiment.suites:
+        loaded = item if isinstance(item, Suite) else load_suite(item, experiment.split)
+        suite = adjusted(loaded, experiment)
+        systems = (
+            choose_systems(suite.systems, ())
+            if experiment.systems is None
+            else list(experiment.systems)
+        )
+        for system in systems:
+            if not isinstance(system, System):
+                raise UsageError(f"{system!r} is not a System; `parse_system` makes one of a name")
+            make(system, suite.corpus)
+            system_info(system)  # names inside parameters: fused retrievers, encoders
+        check_names("systems", [system.name for system in systems])
+        plan.append((suite, systems))
+    check_names("suites", [f"{suite.name} {suite.split}" for suite, _ in plan])
+    return plan
+
+
+def adjusted(suite: Suite, experiment: Experiment) -> Suite:
+    """The suite with the experiment's measures and depth where it names some, measures in full.
+
+    A binary measure without a relevance level of its own gets the suite's; Judged@k goes with
+    every nDCG@k.
+    """
+    level = suite.rules.relevance_level
+    asked = [parse_measure(text, level) for text in experiment.measures or suite.measures]
+    beside = [Measure("Judged", found.cutoff) for found in asked if found.name == "nDCG"]
+    return replace(
+        suite,
+        measures=list(dict.fromkeys(map(str, [*asked, *beside]))),
+        depth=experiment.depth or suite.depth,
+    )
+
+
+def check_names(kind: str, names: Sequence[str]) -> None:
+    """UsageError for two names that would write to the same files."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if slug(name) in seen:
+            other = seen[slug(name)]
+            raise UsageError(f"{kind} {other!r} and {name!r} would write to the same files")
+        seen[slug(name)] = name
+
+
+def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
+    """What a user should know of the plan before it runs."""
+    for name in suite.measures:
+        if (parse_measure(name).cutoff or 0) > suite.depth:
+            yield f"note: {name} is measured on rankings of depth {suite.depth} only"
+    names = (*suite.queries.query_ids, *suite.corpus.doc_ids)
+    if folder and (spaced := next(filter(SPACE.search, names), None)) is not None:
+        yield f"note: no run files; TREC's format cannot carry the id {spaced!r}"
+
+
+def slug(name: str) -> str:
+    """*name* as part of a file name: other characters than letters, digits, . _ - become _."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"

@@ -53,18 +53,30 @@ def system_info(system: System) -> SystemInfo:
         rerank_depth=system.rerank_depth if system.reranker else None,
         encoders={
             spec: encoders.load(spec).describe()
-            for spec in sorted({*encoders_of(params), *encoders_of(mine)})
+            for spec in sorted(
+                {
+                    *encoders_of(RETRIEVERS, system.retriever, system.params),
+                    *encoders_of(RERANKERS, system.reranker, system.reranker_params),
+                }
+            )
         },
     )
 
 
-def encoders_of(params: Params) -> Iterator[str]:
-    """The encoder specs among a system's parameters, those of fused retrievers too."""
+def encoders_of(registry: Registry, spec: str | None, given: Params) -> Iterator[str]:
+    """The encoder specs among the parameters of a built-in, those of fused retrievers too.
+
+    What a plug-in calls an encoder is its own affair.
+    """
+    if spec is None or parse_spec(spec)[0] not in registry.builtins:
+        return
+    params = all_parameters(registry, spec, given)
     if isinstance(params.get("encoder"), str):
         yield params["encoder"]
     fused = params.get("retrievers")
-    for spec in fused if isinstance(fused, list) else ():
-        yield from encoders_of(all_parameters(RETRIEVERS, spec, {}))
+    for part in fused if isinstance(fused, list) else ():
+        RETRIEVERS.load(parse_spec(part)[0])
+        yield from encoders_of(RETRIEVERS, part, {})
 
 
 def all_parameters(registry: Registry, spec: str | None, given: Params) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command line: parse, call, print; a BenchError is one line and exit code 2."""
 
 import argparse
+import contextlib
 import io
 import shlex
 import signal
@@ -97,6 +98,7 @@ def entry() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode
+    sys.path.insert(0, str(Path.cwd()))  # a plug-in beside the user, as `python -m bench` finds it
     try:
         code = main()
     except Exception:
@@ -375,10 +377,11 @@ def _lint(command: argparse.ArgumentParser) -> None:
 def lint_suite(options: argparse.Namespace) -> int:
     """`bench lint`."""
     from bench.lint import format_findings, lint
-    from qrels.suites import load_suite, splits
+    from qrels.suites import SETS, load_suite, shipped, splits
 
-    first = load_suite(options.suite, options.split)
-    wanted = [options.split] if options.split or not first.folder else list(splits(first.folder))
+    folder = SETS / options.suite if options.suite in shipped() else Path(options.suite)
+    found: list[str | None] = [*splits(folder)]
+    wanted = [options.split] if options.split else found or [None]
     code = FINE
     for split in wanted:
         suite = load_suite(options.suite, split)
@@ -404,6 +407,8 @@ def _searched(options: argparse.Namespace) -> "tuple[Corpus, str, System]":
         corpus, digest = suite.corpus, suite.digest
         default = parse_system(HYBRID if HYBRID in suite.systems else suite.systems[0])
     system = parse_system(options.system) if options.system else default
+    if options.rerank and system.reranker:
+        raise UsageError(f"{system.name} has a reranker already; give --rerank or that, not both")
     if options.rerank:
         name = f"{system.name}+{options.rerank}"
         system = replace(system, name=name, reranker=options.rerank, reranker_params={})
@@ -438,4 +443,5 @@ def _positive(text: str) -> int:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(BrokenPipeError):  # whoever read along has gone; the work goes on
+        print(line, file=sys.stderr, flush=True)

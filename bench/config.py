@@ -8,6 +8,7 @@ from typing import Any
 
 from qrels.data import Suite
 from qrels.errors import DataError, UsageError, unknown
+from qrels.suites import shipped
 from retrievers.registry import parse_spec
 
 RERANK_DEPTH = 50
@@ -136,6 +137,9 @@ def _system(entry: Any, where: str) -> System:
     _check(entry, _SYSTEM_KEYS, where)
     if "retriever" not in entry:
         raise DataError(f"{where}: 'retriever' is missing")
+    for key in ("reranker_params", "rerank_depth"):
+        if key in entry and "reranker" not in entry:
+            raise DataError(f"{where}: {key} without a reranker")
     depth = _depth(entry.get("rerank_depth", RERANK_DEPTH), where)
     name = entry.get("name") or "+".join(filter(None, (entry["retriever"], entry.get("reranker"))))
     return System(
@@ -173,4 +177,4 @@ def _depth(value: object, where: str) -> int:
 def _beside(path: Path, name: str) -> str:
     """A suite that is a folder beside the experiment file, as a path; any other name as it is."""
     folder = path.parent / name
-    return str(folder) if folder.is_dir() else name
+    return str(folder) if folder.is_dir() and name not in shipped() else name

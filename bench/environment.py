@@ -14,7 +14,12 @@ PACKAGES = (
     "bm25s", "faiss-cpu", "numpy", "pandas", "PyStemmer", "rank-bm25", "retrieval-bench", "scipy",
     "sentence-transformers", "tokenizers", "torch", "transformers",
 )  # fmt: skip
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+)
 
 
 def environment() -> dict[str, Any]:

@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+import encoders
+from bench.about import system_info
 from bench.config import System
 from bench.environment import available_cores, peak_rss_bytes, pinned_threads, rss_bytes
 from bench.system import Built, make
@@ -35,6 +37,9 @@ from qrels.data import Run, Suite
 from qrels.errors import BenchError, PluginError
 from reports.record import Cost
 from retrievers.base import SavesIndex, Stages
+
+PATIENCE = 10
+"""Seconds that a measuring process gets to end after its answer."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     threads = protocol.threads or available_cores()
-    child = context.Process(target=_child, args=(theirs, threads), daemon=True)
+    child = context.Process(target=_child, args=(theirs, threads), daemon=False)
     child.start()
     theirs.close()
     try:
@@ -72,7 +77,9 @@ def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
         raise
     finally:
         ours.close()
-    child.join()
+        child.join(PATIENCE)
+        if child.is_alive():  # a thread or a connection of a plug-in that does not end
+            child.kill()
     if failure is not None:
         raise PluginError(failure)
     measured: Cost = cost
@@ -82,6 +89,7 @@ def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
 def _child(pipe: Connection, threads: int) -> None:
     """Entry of the measuring process: receive the work only once the import meter is running."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
     failure: str | None = None
     cost: Cost | None = None
     try:
@@ -101,11 +109,12 @@ def _measure(
     """Build, save, time; the whole story of one measuring process."""
     with device_scope(protocol.device):
         built = make(system, suite.corpus)
+        for spec in system_info(system).encoders:
+            _ = encoders.load(spec).digest  # hashing a model's files is no part of building
         with cache_policy(queries=False) as encoding:
-            start = time.perf_counter_ns()
+            start, importing = time.perf_counter_ns(), imports.ns
             build_index(built)
-            build_ns = time.perf_counter_ns() - start
-        index_bytes = saved_bytes(built)
+            build_ns = time.perf_counter_ns() - start - (imports.ns - importing)
         sample = sample_queries(suite.queries.texts, protocol.queries)
         with cache_policy(queries=False):
             answer_all(built, sample[: protocol.warmup], suite.depth)
@@ -113,12 +122,13 @@ def _measure(
             with pinned_threads(threads):  # libraries that the warm-up imported
                 rounds = [answer_all(built, sample, suite.depth) for _ in range(protocol.rounds)]
                 batch_ns = time_batch(built, sample, suite.depth)
+    peak = peak_rss_bytes()  # before saving, which may copy the index
     return Cost(
         build_ns=max(0, build_ns - encoding.encode_ns - encoding.load_ns),
         encode_ns=encoding.encode_ns + encoding.recorded_ns,
         encoded_from_cache=encoding.from_cache > 0,
-        index_bytes=index_bytes,
-        peak_rss_bytes=peak_rss_bytes(),
+        index_bytes=saved_bytes(built),
+        peak_rss_bytes=peak,
         import_rss_bytes=imports.bytes,
         threads=threads,
         device=protocol.device,
@@ -152,9 +162,9 @@ def time_query(built: Built, query: str, depth: int) -> dict[str, int]:
     if isinstance(built.retriever, Stages):
         encoded = built.retriever.encode([query])
         marks.append(("encode", clock()))
-        run = Run(*built.retriever.search_encoded(encoded, depth))
+        run = arrays(built.retriever.search_encoded(encoded, depth))
     else:
-        run = Run(*built.retriever.search([query], depth))
+        run = arrays(built.retriever.search([query], depth))
     marks.append(("search", clock()))
     if built.reranker is not None:
         built.reranker.rerank([query], run, built.corpus, min(built.system.rerank_depth, depth))
@@ -163,11 +173,17 @@ def time_query(built: Built, query: str, depth: int) -> dict[str, int]:
     return {**stages, "total": marks[-1][1] - marks[0][1]}
 
 
+def arrays(answer: Run) -> Run:
+    """A plug-in's answer as arrays, which it may have given as lists."""
+    docs, scores = answer
+    return Run(np.asarray(docs), np.asarray(scores))
+
+
 def time_batch(built: Built, queries: Sequence[str], depth: int) -> int:
     """Nanoseconds to answer all *queries* in one call."""
     clock = _clock()
     start = clock()
-    run = Run(*built.retriever.search(queries, depth))
+    run = arrays(built.retriever.search(queries, depth))
     if built.reranker is not None:
         built.reranker.rerank(queries, run, built.corpus, min(built.system.rerank_depth, depth))
     return clock() - start
@@ -200,10 +216,11 @@ def saved_bytes(built: Built) -> int | None:
 
 
 class ImportMeter:
-    """How much resident memory importing modules took, until it is stopped."""
+    """How much resident memory and time importing modules took, until it is stopped."""
 
     def __init__(self) -> None:
         self.bytes = rss_bytes()  # the interpreter and what this module imports
+        self.ns = 0
         self._depth = 0
         self._plain = builtins.__import__
 
@@ -214,12 +231,13 @@ class ImportMeter:
         if self._depth or name in sys.modules:
             return self._plain(name, *args, **kwargs)
         self._depth += 1
-        before = rss_bytes()
+        before, start = rss_bytes(), time.perf_counter_ns()
         try:
             return self._plain(name, *args, **kwargs)
         finally:
             self._depth -= 1
             self.bytes += max(0, rss_bytes() - before)
+            self.ns += time.perf_counter_ns() - start
 
 
 @contextmanager

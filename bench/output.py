@@ -41,10 +41,23 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         draft.chmod(0o755)
         yield draft
-        old = draft.with_name(f"{draft.name}.old")
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    swap(draft, target)
+
+
+def swap(draft: Path, target: Path) -> None:
+    """Put *draft* where *target* is; where that fails both are kept and named."""
+    old = draft.with_name(f"{draft.name}.old")
+    try:
         if target.exists():
             target.replace(old)
         draft.replace(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    except OSError as error:
+        if old.exists():
+            old.replace(target)
+        raise UsageError(
+            f"cannot replace {target}: {error.strerror}; the result is in {draft}"
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)

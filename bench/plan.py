@@ -1,5 +1,6 @@
 """What will run: suites loaded, systems named, everything wrong found before the first cell."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,6 +18,9 @@ Plan = Sequence[tuple[Suite, list[System]]]
 
 SPACE = re.compile(r"[ \t\n\r\f\v]")
 """What separates the columns of a TREC file."""
+
+LONGEST = 80
+"""Bytes of a name in a file's name, which joins three and may have 255."""
 
 
 def planned(experiment: Experiment) -> Plan:
@@ -63,10 +67,11 @@ def check_names(kind: str, names: Sequence[str]) -> None:
     """UsageError for two names that would write to the same files."""
     seen: dict[str, str] = {}
     for name in names:
-        if slug(name) in seen:
-            other = seen[slug(name)]
+        key = slug(name).casefold()  # some file systems do not tell A from a
+        if key in seen:
+            other = seen[key]
             raise UsageError(f"{kind} {other!r} and {name!r} would write to the same files")
-        seen[slug(name)] = name
+        seen[key] = name
 
 
 def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
@@ -80,5 +85,8 @@ def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
 
 
 def slug(name: str) -> str:
-    """*name* as part of a file name: other characters than letters, digits, . _ - become _."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"
+    """*name* as part of a file name: what is not a letter, digit, . _ - becomes _; never long."""
+    short = re.sub(r"[^\w.-]+", "_", name).strip("._") or "_"
+    if len(short.encode()) <= LONGEST:
+        return short
+    return f"{short[:40]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

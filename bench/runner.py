@@ -101,11 +101,11 @@ def run_cell(
             run = search_suite(suite, system)
         values = measure_run(suite, run)
         cost = measure_cost(suite, system, options.protocol) if options.protocol else None
+        written = save_run(suite, system, run, folder) if folder else None
     except BenchError as error:
         return failed(suite, system, str(error))
     except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others go on
         return failed(suite, system, f"{type(error).__name__}: {error}")
-    written = save_run(suite, system, run, folder) if folder else None
     done.runs[suite.name, suite.split, system.name] = run
     return Cell(
         suite=suite.name,

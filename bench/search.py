@@ -30,6 +30,9 @@ RETRIEVER, RERANKER = "retriever", "reranker"
 """The folders of a saved index."""
 
 LISTED = 8
+UNFIT = (DataError, KeyError, RuntimeError, TypeError, ValueError)
+"""What a saved index of another layout, or a damaged one, raises when it is loaded."""
+
 SHOWN_COLUMNS = ("pipeline_tag", "license", "language", "downloads", "likes", "created_at")
 
 
@@ -145,16 +148,28 @@ def index_folder(system: System, corpus_digest: str) -> Path:
         "params": dict(system.params),
         "reranker": system.reranker,
         "reranker_params": dict(system.reranker_params),
+        "files": {name: digest_of(name) for name in system.params.values() if is_file(name)},
     }
     text = json.dumps(key, sort_keys=True)
     return cache_folder() / "indexes" / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def is_file(value: object) -> bool:
+    """Whether a parameter names a file, whose content is then part of the index."""
+    return isinstance(value, str) and len(value) < 1024 and Path(value).is_file()
+
+
+def digest_of(path: Path | str) -> str:
+    """The SHA-256 of a file's content."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_index(system: System, corpus: Corpus, folder: Path) -> Built:
     """The system ready to search: from *folder* where a fitting index was saved, else built now."""
     built = make(system, corpus)
     if (folder / RETRIEVER).is_dir():
-        with contextlib.suppress(DataError):  # of another version or encoder: build it anew
+        with contextlib.suppress(*UNFIT):  # of another version or encoder: build it anew
             load_index(built, folder)
             return built
     index(built)
@@ -194,7 +209,7 @@ def save_index(built: Built, folder: Path) -> int:
 def plain_corpus(path: Path) -> tuple[Corpus, str, System]:
     """Corpus, digest and default system of a plain file: its own embeddings where it has them."""
     corpus = read_plain(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = digest_of(path)
     if has_vectors(path):
         return corpus, digest, System("precomputed", "precomputed", {"path": str(path)})
     return corpus, digest, System("dense", "dense")

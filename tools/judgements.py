@@ -141,7 +141,8 @@ def figures(log: Log, splits: Mapping[str, str]) -> str:
         lines.append(
             f"\n{a['pairs']:,} pairs, as many of each grade, were judged anew from the guidelines "
             f"alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; kappa "
-            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}]. This check changes no grade."
+            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}], which on a sample balanced by "
+            "grade is not comparable with the one above. This check changes no grade."
         )
     return "\n".join(lines)
 

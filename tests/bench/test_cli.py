@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import numpy as np
 import pytest
 
 from bench.cli import main
@@ -172,15 +173,37 @@ def test_search_takes_a_plain_file_with_embeddings(tmp_path, capsys):
     assert "[" not in shown
 
 
-def test_a_saved_index_answers_as_a_fresh_one(folder, capsys):
-    """`bench index` once, then the same answers."""
+def test_a_saved_index_answers_as_a_fresh_one(folder, capsys, monkeypatch):
+    """`bench index` once, then the same answers without building anything."""
     question = ["search", "cat garden", "--suite", str(folder), "--system", "bm25"]
     main(question)
     before = capsys.readouterr().out
     assert main(["index", "--suite", str(folder), "--system", "bm25"]) == 0
     capsys.readouterr()
+
+    def built(_):
+        raise AssertionError("the index was built again")
+
+    monkeypatch.setattr("bench.search.index", built)
     assert main(question) == 0
     assert capsys.readouterr().out == before
+    with pytest.raises(AssertionError):  # other parameters have no saved index
+        main([*question[:-1], "bm25?k1=2"])
+
+
+def test_an_index_of_other_vectors_is_not_used(tmp_path, folder, capsys):
+    """The content of a vector file is part of the index, not its name."""
+    vectors = np.eye(6, 16, dtype=np.float32)
+    system = "precomputed?path=v.npy&encoder=hashing?dimension=16"
+    target = ["--suite", str(folder), "--system", system]
+    shown = []
+    for sign in (1, -1):
+        np.save(tmp_path / "v.npy", sign * vectors)
+        main(["search", "cat garden", *target])
+        shown.append(capsys.readouterr().out)
+        main(["index", *target])
+        capsys.readouterr()
+    assert shown[0] != shown[1]
 
 
 def test_an_interrupted_run_keeps_what_is_finished(folder, tmp_path, monkeypatch, capsys):
@@ -235,3 +258,28 @@ def test_a_signal_in_mid_run_leaves_a_partial_result_and_no_litter(folder, tmp_p
     assert [path.name for path in (tmp_path / "place").iterdir()] == ["out"]
     record = json.loads((tmp_path / "place" / "out" / "record.json").read_text())
     assert (record["status"], [c["system"] for c in record["cells"]]) == ("partial", ["bm25"])
+
+
+def test_cost_is_measured_unless_it_is_turned_off(folder, tmp_path):
+    """Without --no-latency the record has raw timings, and the report their medians."""
+    out = tmp_path / "out"
+    assert main(["run", "--suite", str(folder), "--system", "bm25", "--out", str(out)]) == 0
+    cost = json.loads((out / "record.json").read_text())["cells"][0]["cost"]
+    assert len(cost["latency_ns"]["total"]) == cost["rounds"] == 3
+    assert "## Latency" in (out / "report.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["search", "x", "--suite", "models", "--system", "dense+mmr", "--rerank", "mmr"],
+            "not both",
+        ),
+        (["lint", "modles"], "modles"),
+    ],
+)
+def test_commands_that_contradict_themselves_are_refused(arguments, message, capsys):
+    """One line says which of the two to leave out, or what is unknown."""
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err

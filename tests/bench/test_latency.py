@@ -1,7 +1,11 @@
 """Cost is measured in a process of its own; what it counts is checked, never how fast it was."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
+from bench import latency
 from bench.config import System, parse_system
 from bench.latency import Protocol, measure_cost, sample_queries
 from qrels.errors import PluginError
@@ -72,6 +76,11 @@ def plugins(tmp_path, monkeypatch):
         "    def search(self, queries, k):\n"
         "        shape = (len(queries), k)\n"
         "        return np.full(shape, -1), np.full(shape, -np.inf)\n"
+        "class Counts(Plain):\n"
+        "    def search(self, queries, k):\n"
+        "        with open(os.environ['COUNTS'], 'a') as file:\n"
+        "            print(f\"{len(queries)}:{os.environ['OMP_NUM_THREADS']}\", file=file)\n"
+        "        return super().search(queries, k)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -83,3 +92,36 @@ def plugins(tmp_path, monkeypatch):
 def test_queries_are_sampled_evenly(count, size, expected):
     """The same queries every time, spread over the whole set."""
     assert sample_queries([str(i) for i in range(count)], size) == expected
+
+
+def test_the_query_cache_is_never_touched_while_timing(costs, tmp_path, monkeypatch, toy_suite):
+    """A measuring process leaves no query vectors behind: none were read or written."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("BENCH_CACHE", str(cache))
+    measure_cost(toy_suite, parse_system("dense?encoder=hashing"), SHORT)
+    stored = [str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()]
+    assert any("passage" in name for name in stored)
+    assert not any("query" in name for name in stored)
+
+
+def test_calls_follow_the_protocol(tmp_path, monkeypatch, toy_suite):
+    """Warm-up, every query in every round, one batch; the threads asked for are set."""
+    monkeypatch.setenv("COUNTS", str(tmp_path / "counts"))
+    cost = measure_cost(toy_suite, System("x", "tests_latency_plugins:Counts"), SHORT)
+    calls = (tmp_path / "counts").read_text().split()
+    assert calls == ["1:1"] + ["1:1"] * 4 + ["2:1"]  # queries:threads
+    assert (cost.warmup, cost.rounds, cost.batch_queries) == (1, 2, 2)
+    assert cost.batch_ns > 0
+
+
+def test_cuda_is_synchronised_before_the_clock_is_read(monkeypatch):
+    """A device at work is waited for at each mark; without one nothing is."""
+    waited = []
+    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=lambda: waited.append(1))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    clock = latency._clock()
+    assert clock() <= clock()
+    assert len(waited) == 2
+    cuda.is_initialized = lambda: False
+    latency._clock()()
+    assert len(waited) == 2

@@ -63,3 +63,25 @@ def test_a_link_is_followed(tmp_path):
         (draft / "record.json").write_text("{}")
     assert names(tmp_path / "real") == ["record.json"]
     assert names(tmp_path) == ["link", "real"]
+
+
+def test_a_swap_that_fails_loses_neither_result(tmp_path, monkeypatch):
+    """The earlier result is put back, and the message says where the new one is."""
+    from pathlib import Path
+
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "record.json").write_text("old")
+    real = Path.replace
+
+    def refuses(self, other):
+        if Path(other) == target and not self.name.endswith(".old"):
+            raise OSError(16, "Device or resource busy", str(other))
+        return real(self, other)
+
+    monkeypatch.setattr(Path, "replace", refuses)
+    with pytest.raises(UsageError, match="the result is in") as raised, whole_folder(target) as d:
+        (d / "record.json").write_text("new")
+    assert (target / "record.json").read_text() == "old"
+    kept = Path(str(raised.value).rpartition("the result is in ")[2])
+    assert (kept / "record.json").read_text() == "new"

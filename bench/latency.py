@@ -29,7 +29,7 @@ import encoders
 from bench.about import system_info
 from bench.config import System
 from bench.environment import available_cores, peak_rss_bytes, pinned_threads, rss_bytes
-from bench.system import Built, make
+from bench.system import Built, close, make
 from bench.system import index as build_index
 from encoders.base import device_scope
 from encoders.cache import cache_policy
@@ -123,11 +123,13 @@ def _measure(
                 rounds = [answer_all(built, sample, suite.depth) for _ in range(protocol.rounds)]
                 batch_ns = time_batch(built, sample, suite.depth)
     peak = peak_rss_bytes()  # before saving, which may copy the index
+    index_bytes = saved_bytes(built)
+    close(built)
     return Cost(
         build_ns=max(0, build_ns - encoding.encode_ns - encoding.load_ns),
         encode_ns=encoding.encode_ns + encoding.recorded_ns,
         encoded_from_cache=encoding.from_cache > 0,
-        index_bytes=saved_bytes(built),
+        index_bytes=index_bytes,
         peak_rss_bytes=peak,
         import_rss_bytes=imports.bytes,
         threads=threads,

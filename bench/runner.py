@@ -27,7 +27,7 @@ from bench.latency import Protocol, measure_cost
 from bench.metrics import parse_measure
 from bench.plan import SPACE, Plan, cautions, planned, slug
 from bench.stats import bootstrap_mean, compare_systems
-from bench.system import index, make, rerank, retrieve
+from bench.system import close, index, make, rerank, retrieve
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
 from qrels.errors import BenchError
@@ -136,10 +136,13 @@ def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | Non
 def search_suite(suite: Suite, system: System) -> Run:
     """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
     built = make(system, suite.corpus)
-    index(built)
-    exclude = own_documents(suite) if suite.rules.exclude_self else None
-    run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
-    return rerank(built, suite.queries.texts, run)
+    try:
+        index(built)
+        exclude = own_documents(suite) if suite.rules.exclude_self else None
+        run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
+        return rerank(built, suite.queries.texts, run)
+    finally:
+        close(built)
 
 
 def own_documents(suite: Suite) -> NDArray[np.int32]:

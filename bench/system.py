@@ -13,7 +13,7 @@ from qrels.data import ABSENT, Corpus, Filter, Run
 from qrels.errors import BenchError, PluginError
 from qrels.ranking import check_run
 from rerankers.base import Prepares, Reranker
-from retrievers.base import Retriever, can_filter
+from retrievers.base import Closes, Retriever, can_filter
 from retrievers.filters import matching
 
 
@@ -46,6 +46,13 @@ def index(built: Built) -> None:
     built.retriever.index(built.corpus)
     if isinstance(built.reranker, Prepares):
         built.reranker.prepare(built.corpus)
+
+
+def close(built: Built) -> None:
+    """Let go of what the parts hold: connections, files, processes."""
+    for part in (built.retriever, built.reranker):
+        if isinstance(part, Closes):
+            part.close()
 
 
 def retrieve(

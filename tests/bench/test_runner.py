@@ -232,3 +232,22 @@ def test_a_cutoff_deeper_than_the_rankings_is_said(suite):
     said = []
     run_experiment(Experiment([suite], LEXICAL[:1]), None, QUALITY, said.append)
     assert "note: nDCG@10 is measured on rankings of depth 4 only" in said
+
+
+class Closing(Everything):
+    """Counts how often it was closed."""
+
+    closed = 0
+
+    def close(self):
+        Closing.closed += 1
+
+
+def test_what_a_retriever_holds_is_released(suite, monkeypatch):
+    """A retriever that closes is closed once a cell is done, whether it failed or not."""
+    monkeypatch.setattr(Closing, "closed", 0)
+    run(suite, [System("x", f"{__name__}:Closing")])
+    assert Closing.closed == 1
+    monkeypatch.setattr(Closing, "search", None)
+    assert run(suite, [System("x", f"{__name__}:Closing")]).cells[0].status == "failed"
+    assert Closing.closed == 2

@@ -225,12 +225,11 @@ def _write(record: "Record", folder: Path) -> None:
 
 def _render(record: "Record", folder: Path) -> None:
     """The plots and the report, each file whole or not at all."""
+    from reports.files import write
     from reports.markdown import render
     from reports.plots import draw
 
-    draft = folder / ".report.md.tmp"
-    draft.write_text(render(record, draw(record, folder)), encoding="utf-8")
-    draft.replace(folder / "report.md")
+    write(folder / "report.md", render(record, draw(record, folder)).encode())
 
 
 def leaderboard_of(record: "Record", folder: Path) -> str:

@@ -36,9 +36,6 @@ def examples(
     names = [cell.system for cell in mine]
     answerable = has_relevant(suite)
 
-    def run_of(name: str) -> Run:
-        return runs[suite.name, suite.split, name]
-
     def example(kind: Kind, query: int, chosen: Sequence[int]) -> Example:
         return Example(
             suite=suite.name,

@@ -34,10 +34,11 @@ class Finding:
 
 
 class Linted(NamedTuple):
-    """What the checks look at: the suite and its default systems' runs, depth CUTOFF or more."""
+    """The suite, the runs of its systems by name, and the joined texts of its documents."""
 
     suite: Suite
     runs: Mapping[str, Run]
+    texts: Sequence[str]
 
 
 def lint(suite: Suite, systems: Sequence[str] | None = None) -> list[Finding]:
@@ -45,7 +46,7 @@ def lint(suite: Suite, systems: Sequence[str] | None = None) -> list[Finding]:
     runs = {}
     for spec in suite.systems if systems is None else systems:
         runs[spec] = search_suite(suite, parse_system(spec))
-    linted = Linted(suite, runs)
+    linted = Linted(suite, runs, suite.corpus.joined())
     return [finding for check in CHECKS for finding in check(linted)]
 
 
@@ -84,10 +85,9 @@ def missing_documents(linted: Linted) -> Iterator[Finding]:
 def doubles(linted: Linted) -> Iterator[Finding]:
     """S3, S4: the same query or the same document twice."""
     suite = linted.suite
-    texts = suite.corpus.joined()
     for code, kind, ids, column in (
         ("S3", "queries", suite.queries.query_ids, suite.queries.texts),
-        ("S4", "documents", suite.corpus.doc_ids, texts),
+        ("S4", "documents", suite.corpus.doc_ids, linted.texts),
     ):
         first: dict[str, str] = {}
         for name, text in zip(ids, column, strict=True):
@@ -104,7 +104,7 @@ def empty_texts(linted: Linted) -> Iterator[Finding]:
     """S5: documents and queries without a word."""
     suite = linted.suite
     levels: Mapping[str, Level] = {"queries": "error", "documents": "warning"}
-    columns = {"queries": suite.queries.texts, "documents": suite.corpus.joined()}
+    columns = {"queries": suite.queries.texts, "documents": linted.texts}
     for kind, texts in columns.items():
         blank = sum(not text.strip() for text in texts)
         if blank:
@@ -119,7 +119,7 @@ def empty_texts(linted: Linted) -> Iterator[Finding]:
 def copied_wording(linted: Linted) -> Iterator[Finding]:
     """S6: the longest run of words that a query shares with one of its relevant documents."""
     suite = linted.suite
-    texts = [words(text) for text in suite.corpus.joined()]
+    texts = [words(text) for text in linted.texts]
     longest, where = 0, ""
     found = relevant_docs(suite.qrels, suite.rules.relevance_level)
     for row, docs in enumerate(found):

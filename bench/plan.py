@@ -23,6 +23,11 @@ LONGEST = 80
 """Bytes of a name in a file's name, which joins three and may have 255."""
 
 
+def spaced_id(suite: Suite) -> str | None:
+    """The first id that a TREC file cannot carry, None where all of them fit."""
+    return next(filter(SPACE.search, (*suite.queries.query_ids, *suite.corpus.doc_ids)), None)
+
+
 def planned(experiment: Experiment) -> Plan:
     """Each suite, loaded, with the systems to run on it; wrong names are found here."""
     if isinstance(experiment.suites, str):
@@ -79,8 +84,7 @@ def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
     for name in suite.measures:
         if (parse_measure(name).cutoff or 0) > suite.depth:
             yield f"note: {name} is measured on rankings of depth {suite.depth} only"
-    names = (*suite.queries.query_ids, *suite.corpus.doc_ids)
-    if folder and (spaced := next(filter(SPACE.search, names), None)) is not None:
+    if folder and (spaced := spaced_id(suite)) is not None:
         yield f"note: no run files; TREC's format cannot carry the id {spaced!r}"
 
 

@@ -25,7 +25,7 @@ from bench.examples import examples, finished
 from bench.judge import judge
 from bench.latency import Protocol, measure_cost
 from bench.metrics import parse_measure
-from bench.plan import SPACE, Plan, cautions, planned, slug
+from bench.plan import Plan, cautions, planned, slug, spaced_id
 from bench.stats import bootstrap_mean, compare_systems
 from bench.system import close, index, make, rerank, retrieve
 from encoders.base import device_scope
@@ -124,7 +124,7 @@ def run_cell(
 
 def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | None:
     """The TREC run file of one cell; None where the format cannot carry the suite's ids."""
-    if any(map(SPACE.search, (*suite.queries.query_ids, *suite.corpus.doc_ids))):
+    if spaced_id(suite) is not None:
         return None
     parts = (suite.name, suite.split, system.name)
     path = folder / "runs" / f"{'.'.join(map(slug, parts))}.trec.gz"

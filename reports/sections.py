@@ -242,13 +242,20 @@ def _costs(standing: Standing) -> list[tuple[Cell, Cost]]:
 
 
 def _missing(standing: Standing) -> str:
-    """How many queries got no document at all, where that happened."""
-    counts = [
-        f"{strong(cell.system)} for {count(cell.missing, 'query')}"
-        for cell in standing.cells
-        if cell.missing
+    """How many queries got no document at all, where any did, and Judged@k without those."""
+    cells = [cell for cell in standing.cells if cell.missing]
+    counts = [f"{strong(cell.system)} for {count(cell.missing, 'query')}" for cell in cells]
+    judged = [name for name in standing.columns if name.startswith("Judged")]
+    shares = [
+        f"Over the queries that it answers, {strong(cell.system)} has {name} "
+        f"{figure(sum(cell.values[name]) / (len(cell.values[name]) - cell.missing))}."
+        for cell in cells
+        for name in judged
+        if cell.missing < len(cell.values[name])
     ]
-    return f"No document was returned by {', '.join(counts)}; these score 0." if counts else ""
+    if not counts:
+        return ""
+    return " ".join([f"No document was returned by {', '.join(counts)}; these score 0.", *shares])
 
 
 def _protocol(cost: Cost) -> str:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.config import parse_system
+from bench.judge import judge
 from bench.metrics import parse_measure
+from bench.runner import search_suite
 from qrels.suites import SETS, load_suite, shipped, splits
 
 ALL = [(name, split) for name in shipped() for split in splits(SETS / name)]
@@ -44,3 +47,12 @@ def test_texts_are_all_different(name):
         rows = map(json.loads, (folder / file).read_text(encoding="utf-8").splitlines())
         texts = [row["text"] for row in rows if row["text"]]
         assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_what_lexical_search_returns_is_judged(name):
+    """Judged@10 over the queries that BM25 answers is at least .98, by rows of the log alone."""
+    suite = load_suite(name)
+    run = search_suite(suite, parse_system("bm25"))
+    found = parse_measure("Judged@10").values(judge(run, suite.qrels))
+    assert found[(run.docs >= 0).any(axis=1)].mean() >= 0.98

@@ -216,3 +216,13 @@ def test_plots_are_shown_where_they_were_drawn(record):
     text = render(record, {"stages.models.test": "plots/stages.models.test.svg"})
     assert "![Median latency by stage](plots/stages.models.test.svg)" in section(text, "Latency")
     assert text.count("![") == 1
+
+
+def test_judged_is_also_given_over_the_queries_answered(record):
+    """Queries with nothing returned count 0 in Judged@k; its share over the others is beside it."""
+    first, *others = record.cells
+    judged = (0.0, 0.0, *[1.0] * 17, 0.5)
+    cell = replace(first, missing=2, values={**first.values, "Judged@10": judged})
+    text = render(replace(record, cells=(cell, *others)), {})
+    assert "**hybrid** for 2 queries" in text
+    assert "Over the queries that it answers, **hybrid** has Judged@10 0.972." in text

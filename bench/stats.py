@@ -4,6 +4,7 @@ Queries are the sample: everything here treats them as drawn independently from 
 interest, so no interval or p-value says anything about other kinds of queries.
 """
 
+import math
 import string
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Comparison:
     """All pairs of systems on one measure, the better one first, and what they amount to.
 
     letters: two systems share a letter where they are not shown to differ. detectable: the
-    smallest difference that the typical pair could show, None with fewer than two queries.
+    smallest difference that the typical pair could show, None with fewer than six queries.
     """
 
     pairs: tuple[PairInfo, ...]
@@ -124,14 +125,21 @@ def letters(order: Sequence[str], different: Collection[tuple[str, str]]) -> dic
     }
 
 
-def detectable(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float:
+def detectable(sd: float, n: int, power: float = 0.8, alpha: float = 0.05) -> float | None:
     """The mean difference that n queries show with probability *power*, one pair tested alone.
 
-    sd: standard deviation of the per-query differences. Two-sided normal approximation; with
-    Holm's correction over several pairs the true figure is larger.
+    sd: standard deviation of the per-query differences. Normal approximation of the two-sided
+    randomisation test, whose own spread comes from the squares of the differences as they are,
+    the mean not taken off: solves d sqrt(n) = z(1 - alpha / 2) sqrt(sd^2 + d^2) + z(power) sd
+    for d. None where no difference would do: with 5 queries p is never below .05. With Holm's
+    correction over several pairs the true figure is larger.
     """
     normal = NormalDist()
-    return (normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)) * sd / float(np.sqrt(n))
+    test, beyond = normal.inv_cdf(1 - alpha / 2), normal.inv_cdf(power)
+    if 2.0 ** (1 - n) > alpha or n <= test**2:
+        return None
+    root = math.sqrt(n - test**2 + beyond**2)
+    return sd * (beyond * math.sqrt(n) + test * root) / (n - test**2)
 
 
 def compare_systems(

@@ -197,9 +197,19 @@ def test_letters_do_not_run_out():
 
 
 def test_detectable_by_hand():
-    """(1.95996 + 0.84162) * 0.5 / sqrt(100), and a quarter of the queries doubles it."""
-    assert stats.detectable(0.5, 100) == pytest.approx(0.140079, abs=1e-6)
-    assert stats.detectable(0.5, 25) == pytest.approx(0.280159, abs=1e-6)
+    """It solves d sqrt(n) = 1.95996 sqrt(sd^2 + d^2) + 0.84162 sd; a larger sd scales it."""
+    found = stats.detectable(0.5, 100)
+    assert 10 * found == pytest.approx(
+        1.959964 * (0.25 + found**2) ** 0.5 + 0.841621 * 0.5, abs=1e-6
+    )
+    assert found == pytest.approx(0.144066, abs=1e-6)
+    assert stats.detectable(1.0, 100) == pytest.approx(2 * found)
+
+
+def test_five_queries_can_show_no_difference():
+    """Five differences of one sign have p = 2 / 32: no difference is large enough at 5 %."""
+    assert stats.detectable(0.5, 5) is None
+    assert stats.detectable(0.5, 6) > 0.5
 
 
 def test_compare_systems_tells_the_clear_from_the_unclear():

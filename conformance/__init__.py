@@ -1,0 +1,1 @@
+"""Small cases that say what a measure is, and a runner for the implementations at hand."""

@@ -1,8 +1,8 @@
 """What answers the cases: this project, pytrec-eval-terrier, ir-measures, each in its own way.
 
 An implementation takes a case and a measure and gives a value by query; a query that it leaves
-out is not among them. It raises UnsupportedError for a measure that it does not have, and whatever it
-raises for a run that it refuses.
+out is not among them. It raises UnsupportedError for a measure that it does not have, and its
+own kind of error for a run that it refuses.
 """
 
 import re

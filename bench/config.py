@@ -29,7 +29,10 @@ class System:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Suites and systems to run; None leaves the choice to each suite."""
+    """Suites and systems to run; None leaves the choice to each suite.
+
+    gate: the [gate] table as it stands in the file, for `bench.gate.rules`.
+    """
 
     suites: Sequence[str | Suite]
     systems: Sequence[System] | None = None
@@ -38,6 +41,7 @@ class Experiment:
     measures: Sequence[str] | None = None
     depth: int | None = None
     seed: int = 13
+    gate: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_system(spec: str) -> System:
@@ -106,6 +110,7 @@ def read_experiment(path: Path) -> Experiment:
         measures=table.get("measures"),
         depth=table.get("depth"),
         seed=table.get("seed", 13),
+        gate=table.get("gate", {}),
     )
 
 
@@ -117,6 +122,7 @@ _EXPERIMENT_KEYS: Mapping[str, type] = {
     "depth": int,
     "seed": int,
     "system": list,
+    "gate": dict,
 }
 _TEXTS = ("suites", "measures")
 _LEAST = {"depth": 1, "seed": 0}

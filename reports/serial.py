@@ -1,9 +1,12 @@
-"""Dataclasses to JSON and back, every value checked against its annotation."""
+"""Dataclasses to JSON and back, every value checked against its annotation.
+
+A field with a default may be missing from the file, which an older version wrote.
+"""
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -94,10 +97,11 @@ def _object(kind: Any, value: Any, where: str) -> Any:  # one of the dataclasses
     if not isinstance(value, dict):
         raise RecordError(f"{where}: expected an object, got {_short(value)}")
     hints: Mapping[str, Any] = get_type_hints(kind)
-    for word, names in (("missing", hints.keys() - value), ("unknown", value.keys() - hints)):
+    needed = {f.name for f in fields(kind) if f.default is f.default_factory is MISSING}
+    for word, names in (("missing", needed - value.keys()), ("unknown", value.keys() - hints)):
         if names:
             raise RecordError(f"{where}: {word} key {min(names)!r}")
-    return kind(**{name: _build(hints[name], value[name], f"{where}.{name}") for name in hints})
+    return kind(**{name: _build(hints[name], value[name], f"{where}.{name}") for name in value})
 
 
 def _short(value: object) -> str:

@@ -1,0 +1,163 @@
+"""What a gate asks for: margins, error rates, must-pass queries, floors; from TOML or options."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.metrics import parse_measure
+from qrels.errors import DataError, UsageError, unknown
+
+ANY = "*"
+"""The measure of a margin that is for all."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A mean that must be reached, whatever the baseline was; None as suite or system means all."""
+
+    measure: str
+    at_least: float
+    suite: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class MustPass:
+    """A query that must have a document among its first *within*."""
+
+    query: str
+    document: str
+    within: int
+    suite: str | None = None
+    system: str | None = None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How to decide; margins by measure, ANY for all others, by default what can be resolved.
+
+    measures: those that are gated, by default the suite's first. inconclusive: what "cannot
+    tell" does to the job: fail, pass, or its own exit code where it is None.
+    """
+
+    alpha: float = 0.05
+    power: float = 0.8
+    measures: tuple[str, ...] = ()
+    margins: Mapping[str, float] = field(default_factory=dict)
+    floors: tuple[Floor, ...] = ()
+    must_pass: tuple[MustPass, ...] = ()
+    inconclusive: str | None = None
+
+
+INCONCLUSIVE = ("pass", "fail")
+Keys = Mapping[str, tuple[type, ...]]
+
+_KEYS: Keys = {
+    "alpha": (float,), "power": (float,), "measures": (list,), "margin": (int, float, dict),
+    "floor": (list,), "must_pass": (list,), "inconclusive": (str,),
+}  # fmt: skip
+_FLOOR: Keys = {"measure": (str,), "at_least": (int, float), "suite": (str,), "system": (str,)}
+_MUST_PASS: Keys = {
+    "query": (str,), "document": (str,), "within": (int,), "suite": (str,), "system": (str,),
+}  # fmt: skip
+
+
+def read_rules(path: Path) -> Rules:
+    """The rules in a TOML file's [gate] table; a file without one is a DataError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}") from error
+    if not isinstance(table.get("gate"), dict):
+        raise DataError(f"{path}: no [gate] table")
+    return parse_rules(table["gate"], f"{path}: gate")
+
+
+def parse_rules(table: Mapping[str, Any], where: str) -> Rules:
+    """The rules in a [gate] table; DataError for an unknown key, a wrong type or value."""
+    _check(table, _KEYS, where)
+    for key in ("alpha", "power"):
+        if key in table and not 0 < table[key] < 1:
+            raise DataError(f"{where}: {key} = {table[key]!r}; expected a number between 0 and 1")
+    if table.get("inconclusive", "fail") not in INCONCLUSIVE:
+        raise DataError(f"{where}: inconclusive = {table['inconclusive']!r}; expected pass or fail")
+    margin = table.get("margin", {})
+    margins = margin if isinstance(margin, dict) else {ANY: margin}
+    return Rules(
+        alpha=table.get("alpha", Rules.alpha),
+        power=table.get("power", Rules.power),
+        measures=tuple(_measure(name, where) for name in table.get("measures", ())),
+        margins={_measure(name, where): _margin(value, where) for name, value in margins.items()},
+        floors=tuple(
+            Floor(**{**_row(row, _FLOOR, ("measure", "at_least"), f"{where}: floor {i}"),
+                     "measure": _measure(row["measure"], where)})
+            for i, row in enumerate(table.get("floor", ()), 1)
+        ),
+        must_pass=tuple(
+            MustPass(**_row(row, _MUST_PASS, ("query", "document", "within"),
+                            f"{where}: must_pass {i}"))
+            for i, row in enumerate(table.get("must_pass", ()), 1)
+        ),
+        inconclusive=table.get("inconclusive"),
+    )  # fmt: skip
+
+
+def parse_margin(text: str) -> tuple[str, float]:
+    """The margin written as `nDCG@10=0.01`, or as `0.01` for every measure."""
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        raise UsageError(f"--margin {text!r}; expected a number or nDCG@10=0.01") from None
+    return _measure(name if equals else ANY, "--margin"), _margin(number, "--margin")
+
+
+def parse_floor(text: str) -> Floor:
+    """The floor written as `nDCG@10=0.4` or `nDCG@10>=0.4`."""
+    name, _, value = text.replace(">=", "=").rpartition("=")
+    try:
+        return Floor(_measure(name, "--floor"), float(value))
+    except ValueError:
+        raise UsageError(f"--floor {text!r}; expected nDCG@10=0.40") from None
+
+
+def _row(row: object, keys: Keys, needed: tuple[str, ...], where: str) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected a table with {', '.join(needed)}")
+    _check(row, keys, where)
+    for key in needed:
+        if key not in row:
+            raise DataError(f"{where}: {key!r} is missing")
+    if "within" in row and row["within"] < 1:
+        raise DataError(f"{where}: within = {row['within']!r}; expected at least 1")
+    return row
+
+
+def _check(table: Mapping[str, Any], keys: Keys, where: str) -> None:
+    for key, value in table.items():
+        if key not in keys:
+            raise DataError(f"{where}: {unknown('key', key, keys)}")
+        kinds = keys[key]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise DataError(f"{where}: {key} = {value!r}; expected {names}")
+
+
+def _measure(name: str, where: str) -> str:
+    """A measure by its full name, as records have it."""
+    if name == ANY:
+        return name
+    try:
+        return str(parse_measure(name))
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _margin(value: object, where: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
+        raise DataError(f"{where}: margin {value!r}; expected a number above 0, at most 1")
+    return float(value)

@@ -93,7 +93,7 @@ def sentence(report: GateReport) -> str:
         return f"Worse: {'; '.join(parts)}."
     unsure = by[UNKNOWN]
     needed = max((cell.needed or 0 for cell in unsure), default=0)
-    more = f"; it would take about {count(needed, 'query')}" if needed else ""
+    more = f"; it would take about {count(needed, 'query')}" if needed > unsure[0].queries else ""
     return (
         f"Cannot tell: {_cells(unsure)} changed, and {unsure[0].queries:,} queries are too few to "
         f"rule out a loss beyond the margin or to show one{more}."
@@ -149,8 +149,8 @@ def _how(report: GateReport) -> str:
         f"Change is candidate less baseline ({escape(report.baseline)}), paired by query. *No "
         "worse* means that its lower bound is above minus the margin, *worse* that the mean lost "
         f"at least the margin and its upper bound is below 0 (each one-sided, of level {level}; p "
-        "is one-sided, adjusted by Holm's method). Neither: it cannot be told from these queries; the "
-        f"last column says how many would tell with a probability of {report.power:.0%}."
+        "is one-sided, adjusted by Holm's method). Neither: it cannot be told from these queries, "
+        f"and the last column says how many would tell with a probability of {report.power:.0%}."
     )
 
 

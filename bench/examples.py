@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qrels.data import ABSENT, UNJUDGED, Run, Suite
-from reports.record import Cell, Example, RankedDocument
+from reports.record import Cell, Example, RankedDocument, SuiteInfo
 
 Kind = Literal["hardest", "win", "loss"]
 
@@ -63,7 +63,7 @@ def examples(
             yield example("loss", query, [0, 1])
 
 
-def finished(suite: Suite, cells: Sequence[Cell]) -> list[Cell]:
+def finished(suite: Suite | SuiteInfo, cells: Sequence[Cell]) -> list[Cell]:
     """The cells of *suite* and its split that did not fail."""
     here = (suite.name, suite.split)
     return [cell for cell in cells if (cell.suite, cell.split) == here and cell.error is None]

@@ -5,12 +5,13 @@ for each suite, loaded once
         make, index, search in batch, check, rerank, judge, measure     quality
         in a process of its own: build, save, time single queries       cost
     compare the systems
+    check what came out
 save the record, the run files and the report
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -24,15 +25,16 @@ from bench.environment import environment
 from bench.examples import examples, finished
 from bench.judge import judge
 from bench.latency import Protocol, measure_cost
+from bench.lint import after_run, lines
 from bench.metrics import parse_measure
 from bench.plan import Plan, cautions, planned, slug, spaced_id
 from bench.stats import bootstrap_mean, compare_systems
-from bench.system import close, index, make, rerank, retrieve
+from bench.system import stages
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
 from qrels.errors import BenchError
 from qrels.trec import write_run
-from reports.record import Cell, ComparisonInfo, Record
+from reports.record import Cell, ComparisonInfo, Record, SuiteInfo
 
 Say = Callable[[str], None]
 Status = Literal["complete", "partial"]
@@ -89,7 +91,10 @@ def run_experiment(
             done.systems[system.name] = system
             done.cells.append(run_cell(suite, system, folder, options, experiment.seed, done))
             say(f"      {describe(done.cells[-1])}")
-    return record_of(experiment, options, done, "complete")
+    record = record_of(experiment, options, done, "complete")
+    for line in lines([found for found in record.findings if found.level != "note"]):
+        say(line)
+    return record
 
 
 def run_cell(
@@ -98,8 +103,10 @@ def run_cell(
     """One system on one suite: quality, then cost; a failure becomes a failed cell."""
     try:
         with device_scope(options.device):
-            run = search_suite(suite, system)
+            first, run = stages(suite, system)
         values = measure_run(suite, run)
+        before = measure_run(suite, first) if system.reranker else {}
+        best = measure_run(suite, ideal(suite, first, system))
         cost = measure_cost(suite, system, options.protocol) if options.protocol else None
         written = save_run(suite, system, run, folder) if folder else None
     except BenchError as error:
@@ -119,6 +126,8 @@ def run_cell(
         run_file=f"runs/{written.name}" if written else None,
         run_digest=hashlib.sha256(written.read_bytes()).hexdigest() if written else None,
         cost=cost,
+        first_stage={name: tuple(found.tolist()) for name, found in before.items()},
+        ceiling={name: tuple(found.tolist()) for name, found in best.items()},
     )
 
 
@@ -133,22 +142,17 @@ def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | Non
     return path
 
 
-def search_suite(suite: Suite, system: System) -> Run:
-    """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
-    built = make(system, suite.corpus)
-    try:
-        index(built)
-        exclude = own_documents(suite) if suite.rules.exclude_self else None
-        run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
-        return rerank(built, suite.queries.texts, run)
-    finally:
-        close(built)
+def ideal(suite: Suite, first: Run, system: System) -> Run:
+    """What a perfect reranker would make of the first stage: best grades first, within its depth.
 
-
-def own_documents(suite: Suite) -> NDArray[np.int32]:
-    """int32 (n_queries,): the position of the document with the query's own id, -1 for none."""
-    positions = suite.corpus.positions
-    return np.array([positions.get(q, ABSENT) for q in suite.queries.query_ids], np.int32)
+    An unjudged document counts as grade 0. Without a reranker all documents are reordered.
+    """
+    depth = system.rerank_depth if system.reranker else suite.depth
+    grades = np.maximum(judge(first, suite.qrels).grades[:, :depth], 0)
+    order = np.argsort(-grades, axis=1, kind="stable")
+    docs = first.docs.copy()
+    docs[:, :depth] = np.take_along_axis(first.docs[:, :depth], order, axis=1)
+    return Run(docs, first.scores)
 
 
 def measure_run(suite: Suite, run: Run) -> dict[str, NDArray[np.float64]]:
@@ -183,7 +187,7 @@ def describe(cell: Cell) -> str:
 def record_of(experiment: Experiment, options: Options, done: Progress, status: Status) -> Record:
     """The record of what is done so far: compared, with examples, ready to save."""
     texts = options.with_text
-    return Record(
+    record = Record(
         status=status,
         name=experiment.name or "+".join(suite.name for suite in done.suites),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -204,15 +208,18 @@ def record_of(experiment: Experiment, options: Options, done: Progress, status: 
             for found in examples(suite, done.cells, done.runs, with_text=texts)
         ),
     )
+    return replace(record, findings=after_run(record, done.suites, done.runs))
 
 
-def comparisons(suite: Suite, cells: Sequence[Cell], seed: int) -> list[ComparisonInfo]:
+def comparisons(
+    suite: Suite | SuiteInfo, cells: Sequence[Cell], seed: int, alpha: float = 0.05
+) -> list[ComparisonInfo]:
     """All pairs of the suite's finished systems, a family of tests for each measure."""
     mine = finished(suite, cells)
     found = []
     for measure in suite.measures if len(mine) > 1 else ():
         values = {cell.system: np.array(cell.values[measure]) for cell in mine}
-        result = compare_systems(values, np.random.default_rng(seed))
+        result = compare_systems(values, np.random.default_rng(seed), alpha)
         found.append(
             ComparisonInfo(
                 suite=suite.name,

@@ -171,6 +171,7 @@ def compare_systems(
             wins=int(np.sum(column > 0)),
             ties=int(np.sum(column == 0)),
             losses=int(np.sum(column < 0)),
+            detectable=detectable(float(column.std(ddof=1)), n) if n > 1 else None,
         )
         for i, column in enumerate(differences.T)
     )

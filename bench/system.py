@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import rerankers
 import retrievers
 from bench.config import System
-from qrels.data import ABSENT, Corpus, Filter, Run
+from qrels.data import ABSENT, Corpus, Filter, Run, Suite
 from qrels.errors import BenchError, PluginError
 from qrels.ranking import check_run
 from rerankers.base import Prepares, Reranker
@@ -140,3 +140,26 @@ def beneath(head: Run, tail: Run) -> Run:
         np.concatenate([head.docs, tail.docs], axis=1),
         np.concatenate([head.scores, scores], axis=1),
     )
+
+
+def search_suite(suite: Suite, system: System) -> Run:
+    """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
+    return stages(suite, system)[1]
+
+
+def stages(suite: Suite, system: System) -> tuple[Run, Run]:
+    """The checked rankings of the first stage, and those after reranking, (n_queries, depth)."""
+    built = make(system, suite.corpus)
+    try:
+        index(built)
+        exclude = own_documents(suite) if suite.rules.exclude_self else None
+        run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
+        return run, rerank(built, suite.queries.texts, run)
+    finally:
+        close(built)
+
+
+def own_documents(suite: Suite) -> NDArray[np.int32]:
+    """int32 (n_queries,): the position of the document with the query's own id, -1 for none."""
+    positions = suite.corpus.positions
+    return np.array([positions.get(q, ABSENT) for q in suite.queries.query_ids], np.int32)

@@ -50,10 +50,11 @@ def render(record: Record, plots: Plots) -> str:
         parts.append(across(found, record))
     else:
         parts += [paragraph for standing in found for paragraph in answer(standing)]
+    parts.append(sections.pointer(record))
     for standing in found:
         parts += [f"## {place(standing)}"] if several else []
         parts += _suite(standing, plots, "###" if several else "##")
-    return joined(*parts, *_appendix(record)) + "\n"
+    return joined(*parts, sections.checks(record), *_appendix(record)) + "\n"
 
 
 def _suite(standing: Standing, plots: Plots, mark: str) -> list[str]:

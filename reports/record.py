@@ -8,7 +8,7 @@ their intervals. Measures go by their ir_measures names.
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -95,6 +95,8 @@ class Cell:
 
     values: by measure one value a query, in the order of the suite's query_ids; means: by
     measure "mean", "low" and "high". missing counts queries with no document returned.
+    first_stage: by measure the values of the retriever alone, where a reranker follows; ceiling:
+    those of the best order of the documents that a reranker sees (of all, without a reranker).
     """
 
     suite: str
@@ -108,11 +110,16 @@ class Cell:
     run_file: str | None
     run_digest: str | None
     cost: Cost | None
+    first_stage: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    ceiling: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class PairInfo:
-    """Two systems on one measure: mean difference a - b, interval, p-values, queries won by a."""
+    """Two systems on one measure: mean difference a - b, interval, p-values, queries won by a.
+
+    detectable: the difference that this pair could show at 80 % power; None if unknown.
+    """
 
     a: str
     b: str
@@ -124,6 +131,7 @@ class PairInfo:
     wins: int
     ties: int
     losses: int
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +172,16 @@ class Example:
     rankings: dict[str, tuple[RankedDocument, ...]]
 
 
+@dataclass(frozen=True)
+class FindingInfo:
+    """What a check found: errors make a result unfit, warnings want a look, notes are figures."""
+
+    code: str
+    level: Literal["error", "warning", "note"]
+    message: str
+    remedy: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
     """One experiment. created: ISO 8601, UTC; status: partial where it was interrupted."""
@@ -180,6 +198,7 @@ class Record:
     cells: tuple[Cell, ...]
     comparisons: tuple[ComparisonInfo, ...]
     examples: tuple[Example, ...]
+    findings: tuple[FindingInfo, ...] = ()
 
     def frame(self) -> "DataFrame":
         """Systems by measures: means over queries, float64, NaN where failed or not measured.

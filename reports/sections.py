@@ -1,6 +1,6 @@
 """What a report says of one suite, section by section; "" leaves a section out."""
 
-from reports.record import Cell, Cost, Example, RankedDocument
+from reports.record import Cell, Cost, Example, FindingInfo, RankedDocument, Record
 from reports.standing import (
     STAGES,
     Standing,
@@ -27,6 +27,7 @@ from reports.units import (
 )
 
 TITLE_WIDTH = 60
+SHOWN_FINDINGS = 5
 KINDS = {"hardest": "Hardest queries", "win": "Largest wins", "loss": "Largest losses"}
 ORDER = {"hardest": " (those on which even the best system of each does worst)"}
 BETWEEN = {"win": " over ", "loss": " against "}
@@ -41,6 +42,41 @@ PROTOCOL = (
     "vectors were made. Index size is that of the index as saved. Peak memory is that of the "
     "process less what importing took."
 )
+
+
+def pointer(record: Record) -> str:
+    """A sentence that leads to the checks, where they found more than notes."""
+    found = [count(n, level) for level, n in _levels(record).items() if n and level != "note"]
+    return f"The [checks](#checks) found {' and '.join(found)}." if found else ""
+
+
+def checks(record: Record) -> str:
+    """What the checks at the end of the run found; "" where that is nothing but notes."""
+    if not pointer(record):
+        return ""
+    kinds: dict[tuple[str, str], list[FindingInfo]] = {}
+    for level in _levels(record):
+        for found in record.findings:
+            if found.level == level:
+                kinds.setdefault((level, found.code), []).append(found)
+    return joined("## Checks", "\n".join(map(_check, kinds.values())))
+
+
+def _check(findings: list[FindingInfo]) -> str:
+    """The first findings of one check and level, how many more there are, and the remedy."""
+    first = findings[0]
+    items = [f"{escape(found.message)}." for found in findings[:SHOWN_FINDINGS]]
+    if len(findings) > SHOWN_FINDINGS:
+        items.append(f"And {len(findings) - SHOWN_FINDINGS:,} more of these.")
+    if first.remedy:
+        items.append(f"To do: {escape(first.remedy)}.")
+    return "  \n  ".join([f"- **{first.level}** {escape(first.code)}: {items[0]}", *items[1:]])
+
+
+def _levels(record: Record) -> dict[str, int]:
+    """How many findings of each level, the worst first."""
+    levels = [found.level for found in record.findings]
+    return {level: levels.count(level) for level in ("error", "warning", "note")}
 
 
 def board(standing: Standing) -> str:
@@ -138,7 +174,22 @@ def costs(standing: Standing) -> str:
 
 def pairs(standing: Standing) -> str:
     """Every pair of systems on the headline measure."""
+    table = pair_table(standing, standing.headline)
     found = standing.comparison(standing.headline)
+    family = count(len(found.pairs), "pair") if found else ""
+    return joined(table, f"{shown(standing.headline)}, {PAIRED.format(family)}") if table else ""
+
+
+PAIRED = (
+    "paired by query. The intervals are of each pair alone; p is adjusted for {}. *Could show* is "
+    "the difference that these queries would show with a probability of 80 % in that pair, tested "
+    "alone."
+)
+
+
+def pair_table(standing: Standing, measure: str) -> str:
+    """Every pair of systems on *measure*: the effect with its interval first; "" for none."""
+    found = standing.comparison(measure)
     if found is None or not found.pairs:
         return ""
     rows = [
@@ -149,38 +200,33 @@ def pairs(standing: Standing) -> str:
             bounds(pair.low, pair.high),
             p_value(pair.p_holm),
             f"{pair.wins} / {pair.ties} / {pair.losses}",
+            NONE if pair.detectable is None else figure(pair.detectable),
         ]
         for pair in found.pairs
     ]
-    header = ["a", "b", "a - b", "95 % interval", "p (Holm)", "won / tied / lost"]
-    power = "" if not found.detectable else (
-        f" A difference of {figure(found.detectable)} would be shown with a probability of 80 % "
-        "in the typical pair, tested alone."
-    )  # fmt: skip
-    return joined(
-        markdown(header, rows, "llrrrr"),
-        f"{shown(standing.headline)}, paired by query. The intervals are of each pair alone; "
-        f"p is adjusted for {count(len(rows), 'pair')}.{power}",
-    )
+    header = ["a", "b", "a - b", "95 % interval", "p (Holm)", "won / tied / lost", "could show"]
+    return markdown(header, rows, "llrrrrr")
 
 
 def kinds(standing: Standing) -> str:
     """The headline by kind of query, where the suite names kinds."""
     if not standing.kinds or not standing.cells:
         return ""
+    columns = {escape(cell.system): cell.values[standing.headline] for cell in standing.cells}
+    if len(columns) == 2:
+        (a, left), (b, right) = columns.items()
+        columns[f"{a} - {b}"] = tuple(x - y for x, y in zip(left, right, strict=True))
     rows = []
     for kind, members in standing.kinds.items():
         cells = []
-        for cell in standing.cells:
-            values = [cell.values[standing.headline][i] for i in members]
-            centre, low, high = interval(values, standing.seed)
+        for values in columns.values():
+            centre, low, high = interval([values[i] for i in members], standing.seed)
             cells.append(f"{figure(centre)} {bounds(low, high)}")
         rows.append([escape(kind) or "(none)", str(len(members)), *cells])
-    header = ["kind", "queries", *(escape(cell.system) for cell in standing.cells)]
     return joined(
         "Exploratory: nothing is corrected for looking at many slices, and with few queries an "
         f"interval is too narrow. {shown(standing.headline)} with 95 % bootstrap intervals.",
-        markdown(header, rows, "lr" + "r" * len(standing.cells)),
+        markdown(["kind", "queries", *columns], rows, "lr" + "r" * len(columns)),
     )
 
 
@@ -251,7 +297,7 @@ def _missing(standing: Standing) -> str:
         f"{figure(sum(cell.values[name]) / (len(cell.values[name]) - cell.missing))}."
         for cell in cells
         for name in judged
-        if cell.missing < len(cell.values[name])
+        if cell.missing < len(cell.values.get(name, ()))
     ]
     if not counts:
         return ""

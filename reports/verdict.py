@@ -84,26 +84,29 @@ def sentence(report: GateReport) -> str:
     broken = [found.name for found in report.requirements if not found.holds]
     by = {verdict: [c for c in report.cells if c.verdict == verdict] for verdict in _ORDER}
     if report.verdict == NO_WORSE:
-        if all(cell.changed == 0 for cell in report.cells):
-            return f"No worse: nothing changed in {_cells(report.cells)}."
+        if not any(cell.changed for cell in report.cells):
+            reranked = any(cell.reranked for cell in report.cells)
+            what = "some rankings changed, but no value" if reranked else "nothing changed"
+            return f"No worse: {what} in {_cells(report.cells)}."
         return f"No worse: a loss beyond the margin is ruled out in {_cells(report.cells)}."
     if report.verdict == WORSE:
-        parts = [_lost(cell, report.exact) for cell in by[WORSE]]
+        parts = list(dict.fromkeys(_lost(cell, report.exact) for cell in by[WORSE]))
         parts += [f"not met: {clean(name)}" for name in broken]
         return f"Worse: {'; '.join(parts)}."
-    unsure = by[UNKNOWN]
-    needed = max((cell.needed or 0 for cell in unsure), default=0)
-    more = f"; it would take about {count(needed, 'query')}" if needed > unsure[0].queries else ""
+    unsure = max(by[UNKNOWN], key=lambda cell: cell.needed or 0)
+    start = f"Cannot tell: {_cells(by[UNKNOWN])} changed, and {count(unsure.queries, 'query')}"
+    if unsure.needed is None or unsure.needed <= unsure.queries:
+        return f"{start} neither rule out a loss beyond the margin nor show one: it is too close."
     return (
-        f"Cannot tell: {_cells(unsure)} changed, and {unsure[0].queries:,} queries are too few to "
-        f"rule out a loss beyond the margin or to show one{more}."
+        f"{start} are too few to rule out a loss beyond the margin or to show one; it would take "
+        f"about {unsure.needed:,}."
     )
 
 
 _ORDER = (WORSE, UNKNOWN, NO_WORSE)
 NEXT = {
     NO_WORSE: "Nothing to do. If the change was meant to help, `bench compare` says by how much.",
-    WORSE: "Look at the queries below. Where the loss is wanted (a fix that costs quality on "
+    WORSE: "Look at what is listed below. Where the loss is wanted (a fix that costs quality on "
     "purpose), accept the new values with `bench baseline accept`.",
     UNKNOWN: "More queries would tell, or a wider margin, if that loss is one you could live with. "
     "`--inconclusive pass` or `fail` decides for the job.",
@@ -116,7 +119,7 @@ def to_markdown(report: GateReport) -> str:
         [
             f"{escape(cell.suite)} ({escape(cell.split)})",
             escape(cell.system),
-            cell.measure,
+            escape(cell.measure),
             f"**{cell.verdict}**",
             f"{figure(cell.baseline)} → {figure(cell.candidate)}",
             signed(cell.difference),
@@ -172,7 +175,7 @@ def _queries(report: GateReport) -> str:
             escape(found.query_id),
             escape(found.text) if found.text is not None else NONE,
             escape(found.system),
-            found.measure,
+            escape(found.measure),
             f"{figure(found.before)} → {figure(found.after)}",
             signed(found.after - found.before),
         ]
@@ -198,9 +201,8 @@ def _name(cell: GatedCell) -> str:
 
 def _lost(cell: GatedCell, exact: bool) -> str:
     if exact:
-        return (
-            f"{clean(cell.system)} on {clean(cell.suite)} ranks {cell.reranked} queries otherwise"
-        )
+        moved = f"{cell.reranked} of {cell.queries} queries"
+        return f"{clean(cell.system)} on {clean(cell.suite)} ranks {moved} otherwise"
     return f"{_name(cell)} lost {figure(-cell.difference)} (margin {cell.margin:.3f})"
 
 
@@ -217,9 +219,9 @@ def to_junit(report: GateReport) -> str:
     """JUnit XML: a test case a cell and a requirement; *cannot tell* is a skipped one."""
     tests = ElementTree.Element("testsuite", name="bench gate")
     for cell in report.cells:
-        name = _inert(f"{cell.suite}.{cell.split}.{cell.system}.{cell.measure}")
+        name = inert(f"{cell.suite}.{cell.split}.{cell.system}.{cell.measure}")
         case = ElementTree.SubElement(tests, "testcase", classname="bench.gate", name=name)
-        text = _inert(
+        text = inert(
             f"{signed(cell.difference)} [{cell.lower:+.3f}, {cell.upper:+.3f}], "
             f"margin {cell.margin:.3f}"
         )
@@ -228,10 +230,10 @@ def to_junit(report: GateReport) -> str:
         elif cell.verdict == UNKNOWN:
             ElementTree.SubElement(case, "skipped", message=f"cannot tell: {text}")
     for found in report.requirements:
-        name = _inert(found.name)
+        name = inert(found.name)
         case = ElementTree.SubElement(tests, "testcase", classname="bench.gate", name=name)
         if not found.holds:
-            ElementTree.SubElement(case, "failure", message=_inert(found.found))
+            ElementTree.SubElement(case, "failure", message=inert(found.found))
     cases = list(tests)
     tests.set("tests", str(len(cases)))
     tests.set("failures", str(sum(case.find("failure") is not None for case in cases)))
@@ -240,7 +242,7 @@ def to_junit(report: GateReport) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{body}\n'
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     return CONTROL.sub("\ufffd", clean(text))
 
 
@@ -249,17 +251,17 @@ LEVELS = {NO_WORSE: "notice", UNKNOWN: "warning", WORSE: "error"}
 
 def annotations(report: GateReport) -> Iterator[str]:
     """GitHub workflow commands: the verdict, then each cell that is not fine."""
-    yield _annotation(LEVELS[report.verdict], "bench gate", sentence(report))
+    yield annotation(LEVELS[report.verdict], "bench gate", sentence(report))
     for cell in report.cells:
         if cell.verdict != NO_WORSE:
             text = f"{signed(cell.difference)}, bounds [{cell.lower:+.3f}, {cell.upper:+.3f}]"
-            yield _annotation(LEVELS[cell.verdict], _name(cell), f"{cell.verdict}: {text}")
+            yield annotation(LEVELS[cell.verdict], _name(cell), f"{cell.verdict}: {text}")
     for found in report.requirements:
         if not found.holds:
-            yield _annotation("error", found.name, found.found)
+            yield annotation("error", found.name, found.found)
 
 
-def _annotation(level: str, title: str, text: str) -> str:
+def annotation(level: str, title: str, text: str) -> str:
     def quoted(value: str, also: str = "") -> str:
         for mark in "%\r\n" + also:
             value = value.replace(mark, f"%{ord(mark):02X}")

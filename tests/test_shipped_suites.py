@@ -8,7 +8,7 @@ import pytest
 from bench.config import parse_system
 from bench.judge import judge
 from bench.metrics import parse_measure
-from bench.runner import search_suite
+from bench.system import search_suite
 from qrels.suites import SETS, load_suite, shipped, splits
 
 ALL = [(name, split) for name in shipped() for split in splits(SETS / name)]

@@ -20,7 +20,8 @@ import numpy as np
 
 from bench.config import parse_system
 from bench.gate.decide import decide, resolvable
-from bench.runner import measure_run, search_suite
+from bench.runner import measure_run
+from bench.system import search_suite
 from qrels.data import Suite
 from qrels.suites import load_suite
 from reports.table import markdown

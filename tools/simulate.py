@@ -18,12 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.stats import (
-    bootstrap_mean,
-    detectable,
-    holm,
-    randomisation_p,
-)
+from bench.gate.decide import decide, decide_all, overall, queries_needed
+from bench.stats import bootstrap_mean, detectable, holm, randomisation_p
 from tools.judgements import with_figures
 
 RECORD = Path("reports/published/models/record.json")
@@ -138,16 +134,52 @@ def power_of_few(share: float, trials: int, rng: np.random.Generator) -> tuple[i
     return n, found
 
 
+def gate_answers(
+    population: Values, n: int, margin: float, trials: int, rng: np.random.Generator
+) -> dict[str, Rate]:
+    """How often the gate gives each answer on n differences drawn from the population."""
+    answers = [decide(rng.choice(population, n), margin).verdict for _ in range(trials)]
+    return {answer: Rate(answers.count(answer), trials) for answer in ANSWERS}
+
+
+def family_answers(
+    population: Values, n: int, cells: int, margin: float, trials: int, rng: np.random.Generator
+) -> Rate:
+    """How often the gate says worse of several cells in which nothing differs."""
+
+    def worse() -> bool:
+        drawn = [decide(no_difference(population, n, None, rng), margin) for _ in range(cells)]
+        return overall([found.verdict for found in decide_all(drawn)]) == "worse"
+
+    return count(trials, worse)
+
+
+ANSWERS = ("no worse", "cannot tell", "worse")
+
+
+def small_change(values: Values, rng: np.random.Generator, share: float = 0.3) -> Values:
+    """Differences as a small change makes them: those of a real pair on a *share* of the queries.
+
+    Their mean is 0: each is there with both signs.
+    """
+    pair = real_differences(values)[-1]
+    half = np.where(rng.random(len(pair)) < share, pair, 0.0) / 2
+    return np.concatenate([half, -half])
+
+
 def tables(values: Values, trials: int, seed: int = 13) -> Iterator[str]:
     """The tables of the page, each with its caption above it."""
     rng = np.random.default_rng(seed)
     pairs = real_differences(values)
     everything = np.concatenate(pairs)
-    yield f"{trials:,} trials a row; shares with their exact 95 % interval."
+    yield (
+        f"Shares with their exact 95 % interval, of {trials:,} trials a row; five times as many in "
+        "the first table, half as many for several pairs or cells."
+    )
     rows = []
     for zeros in (None, 0.0, 0.5, 0.9):
         for n in (10, 30, 100, 300):
-            five, one = false_alarms(everything, n, zeros, trials, rng)
+            five, one = false_alarms(everything, n, zeros, 5 * trials, rng)
             drawn = "as in real pairs" if zeros is None else f"{zeros:.0%}"
             rows.append([drawn, str(n), str(five), str(one)])
     yield "**No difference: how often is one claimed?** At most the nominal share is right."
@@ -180,6 +212,46 @@ def tables(values: Values, trials: int, seed: int = 13) -> Iterator[str]:
         "is right."
     )
     yield table(["differences", "queries", "true difference", "shown (p ≤ .05)"], rows)
+    yield from gate_tables(values, trials, rng)
+
+
+def gate_tables(values: Values, trials: int, rng: np.random.Generator) -> Iterator[str]:
+    """What the gate answers where nothing differs, where the loss is the margin, and beyond."""
+    calm, skewed = small_change(values, rng), np.append(np.full(5, -0.5), np.zeros(95))
+    losing = real_differences(values)[-1]
+    losing = losing - losing.mean() - 0.03
+    shapes = {
+        "no difference, 30 % of the queries change": (calm, 0.02),
+        "a loss of the margin: real differences": (losing, 0.03),
+        "a loss of the margin: 5 % of the queries lose .5": (skewed, 0.025),
+        "a loss of twice the margin: real differences": (losing - 0.03, 0.03),
+    }
+    rows = []
+    for name, (population, margin) in shapes.items():
+        for n in (30, 100, 300):
+            answers = gate_answers(population, n, margin, trials, rng)
+            rows.append([name, f"{margin:g}", str(n), *map(str, answers.values())])
+    yield (
+        "**What the gate answers, one cell.** With no difference *worse*, and with a loss of the "
+        "margin *no worse*, should come in at most 5 %."
+    )
+    yield table(["true difference", "margin", "queries", *ANSWERS], rows)
+    rows = [
+        [str(cells), str(family_answers(calm, 100, cells, 0.01, trials // 2, rng))]
+        for cells in (1, 5, 20)
+    ]
+    yield "**Nothing differs in any of several cells, 100 queries: how often is one called worse?**"
+    yield table(["cells", "worse"], rows)
+    margin, sample = 0.02, rng.choice(calm, 100)
+    sd = decide(sample, margin).sd
+    n = queries_needed(sd, margin, 0.05, 0.8)
+    passed = gate_answers(calm, n, margin, trials, rng)["no worse"]
+    yield (
+        f"**The number of queries that it would take**: a sample of 100 has sd {sd:.3f}, for which "
+        f"and a margin of {margin:g} the gate asks for {n} queries to say *no worse*, with a "
+        "probability of 80 %, of a change that changes nothing in the mean; with as many it says "
+        f"so in {passed}."
+    )
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -210,14 +210,14 @@ def test_an_interrupted_run_keeps_what_is_finished(folder, tmp_path, monkeypatch
     """Ctrl-C gives exit code 130 and a whole record whose status is partial."""
     import bench.runner
 
-    real = bench.runner.search_suite
+    real = bench.runner.stages
 
     def interrupted(suite, system):
         if system.name == "lsa":
             raise KeyboardInterrupt
         return real(suite, system)
 
-    monkeypatch.setattr(bench.runner, "search_suite", interrupted)
+    monkeypatch.setattr(bench.runner, "stages", interrupted)
     assert run(folder, tmp_path / "out", "--system", "bm25", "--system", "lsa") == 130
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["status"] == "partial"

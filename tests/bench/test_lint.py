@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.lint import format_findings, lint, longest_shared
-from qrels.data import Corpus, Qrels, Queries, Suite
+from bench.lint import lint, summary
+from bench.lint.suite import PUBLISHED, SUITE, Linted, longest_shared, spaced
+from qrels.data import Corpus, Qrels, Queries, Run, Suite
 
 TEXTS = ["red apples grow on trees", "blue whales swim in the sea", "green tea comes from leaves"]
 
@@ -19,7 +20,7 @@ def suite_of(texts=TEXTS, queries=("apples", "whales"), docs=(0, 1), grades=(1, 
                 [{"kind": "k"} for _ in queries]),
         Qrels(np.arange(len(queries) + 1, dtype=np.int64), np.array(docs, np.int32),
               np.array(grades, np.int16), extra),
-        digest="", systems=("bm25",),
+        digest="", measures=["nDCG@10"], systems=("bm25",),
     )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def codes(suite, level=("error", "warning")):
 def test_a_good_suite_has_no_finding():
     """Only notes, which are figures."""
     assert codes(suite_of()) == []
-    assert format_findings(suite_of(), lint(suite_of())).endswith("errors 0, warnings 0")
+    assert summary("s", lint(suite_of())).endswith("errors 0, warnings 0")
 
 
 @pytest.mark.parametrize(
@@ -80,4 +81,53 @@ def test_an_unanswerable_query_needs_no_relevant_document():
 )
 def test_the_longest_shared_run_is_counted_in_words(a, b, longest):
     """Hand-worked runs."""
-    assert longest_shared(a.split(), b.split()) == longest
+    assert longest_shared(a.split(), spaced(b.split())) == longest
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("scifact-small", True), ("my_scifact", True), ("fact", False), ("climate-fever", True)],
+)
+def test_a_cut_down_public_corpus_is_told_by_its_name(name, found):
+    """Three documents are not the whole of any; the longest name known is the one meant."""
+    messages = [one.message for one in lint(replace(suite_of(), name=name)) if one.code == "S10"]
+    assert bool(messages) is found
+    assert "5,416,593" in messages[0] if name == "climate-fever" else True
+
+
+def test_a_whole_public_corpus_is_not_called_cut_down(monkeypatch):
+    """The published number of documents is none too few."""
+    monkeypatch.setitem(PUBLISHED, "tiny", 3)
+    assert "S10" not in codes(replace(suite_of(), name="tiny"))
+    monkeypatch.setitem(PUBLISHED, "tiny", 4)
+    assert "S10" in codes(replace(suite_of(), name="tiny"))
+
+
+@pytest.mark.parametrize(("measure", "level"), [("R@2", "warning"), ("P@2", None), ("R@1", "note")])
+def test_recall_that_chance_reaches_is_found(measure, level):
+    """Of three documents two are most and one is a third; precision is no recall."""
+    found = [f for f in lint(replace(suite_of(), measures=[measure])) if f.code == "S11"]
+    assert [one.level for one in found] == ([level] if level else [])
+
+
+def test_a_query_in_a_large_corpus_is_not_reached_by_chance():
+    """One of twenty documents is what a random order finds, too little to speak of."""
+    texts = [f"{word} stands alone" for word in "abcdefghijklmnopqrst"]
+    found = lint(replace(suite_of(texts), measures=["R@1"]))
+    assert "S11" not in [one.code for one in found]
+
+
+def test_less_competition_is_measured_on_the_runs():
+    """Without half of what stands above a relevant document it moves up; a perfect run stays."""
+    suite = replace(suite_of(queries=("q", "q"), docs=(0, 0)), measures=["RR@3"])
+    (check,) = [check for check in SUITE if check.code == "S12"]
+    runs = {
+        "perfect": Run(np.array([[0, 1, 2]] * 2, np.int32), np.zeros((2, 3), np.float32)),
+        "worst": Run(np.array([[1, 2, 0]] * 2, np.int32), np.zeros((2, 3), np.float32)),
+    }
+    ((level, message),) = check.find(Linted(suite, runs))
+    assert level == "note"
+    assert "perfect 1.000 instead of 1.000" in message
+    half = float(message.partition("worst ")[2].partition(" ")[0])
+    assert 1 / 3 < half < 1
+    assert not list(check.find(Linted(suite, {})))

@@ -1,6 +1,7 @@
 """The plots of a report, as SVG and PNG: the same record gives the same SVG, byte for byte."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reports.choice import ChoiceReport
 from reports.files import write
 from reports.labels import place
 from reports.record import Cell, Record
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 FOLDER = "plots"
 WIDTH = 7.2  # inches
-BLUE, GREY, INK = "#0072B2", "#8A8A8A", "#222222"
+BLUE, GREY, INK, CHOSEN = "#0072B2", "#8A8A8A", "#222222", "#D55E00"
 COLOURS = {"encode": "#56B4E9", "search": "#0072B2", "rerank": "#E69F00", "total": "#8A8A8A"}
 """From Okabe & Ito's palette, which the colour-blind can tell apart."""
 
@@ -54,6 +56,8 @@ STYLE: Any = {  # matplotlib types its settings one by one
     "ytick.color": INK,
 }
 NAME_WIDTH = 36
+TIMED = ("build", "encoding")
+"""The costs of a choice that are durations but not latencies."""
 
 
 def draw(record: Record, folder: Path) -> dict[str, str]:
@@ -74,6 +78,39 @@ def draw(record: Record, folder: Path) -> dict[str, str]:
                     name = plot_name(kind, standing.suite)
                     paths[name] = _save(picture, folder, f"{FOLDER}/{name}")
     return paths
+
+
+def draw_choice(report: ChoiceReport, folder: Path) -> str | None:
+    """Quality against cost with both intervals, into folder/plots; the path from *folder*."""
+    import matplotlib as mpl
+
+    priced = [(one, one.cost) for one in report.considered if one.cost is not None]
+    if len(priced) < 2 or any(cost[0] <= 0 for _, cost in priced):
+        return None
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        picture, axes = _figure(WIDTH, 4.2)
+        axes.set_xscale("log")
+        scale = 1e6 if "latency" in report.order else 1e9 if report.order in TIMED else 1.0
+        labels = []
+        for one, (at, low, high) in priced:
+            colour = CHOSEN if one.name == report.chosen else BLUE if one.rival else GREY
+            x = at / scale
+            axes.plot([x, x], [one.low, one.high], color=colour, lw=1.2, alpha=0.6)
+            axes.plot([low / scale, high / scale], [one.mean] * 2, color=colour, lw=1.2, alpha=0.6)
+            filled = "none" if one.front == "no" else colour
+            axes.plot(x, one.mean, "o", color=colour, ms=7, mfc=filled)
+            labels.append(axes.annotate(_short(one.name, 28), (x, one.mean), color=INK))
+        unit = "ms" if scale == 1e6 else "s" if scale == 1e9 else ""
+        axes.set_xlabel(f"{report.order}{unit and f', {unit}'} (log scale), 95 % interval")
+        axes.set_ylabel(f"{shown(report.measure)}, 95 % interval")
+        axes.margins(x=0.12, y=0.08)
+        _plain_ticks(axes)
+        place(labels, axes, axes.lines)
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"choice-{report.suite}-{report.split}")
+        return _save(picture, folder, f"{FOLDER}/{name}")
 
 
 def _save(picture: "Figure", folder: Path, name: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.grid import expanded
 from qrels.data import Suite
 from qrels.errors import DataError, UsageError, unknown
 from qrels.suites import shipped
@@ -94,7 +95,11 @@ def read_experiment(path: Path) -> Experiment:
         raise DataError(f"{path}: {error}") from error
     _check(table, _EXPERIMENT_KEYS, str(path))
     systems = (
-        [_system(entry, f"{path}: system {i}") for i, entry in enumerate(table["system"], 1)]
+        [
+            system
+            for i, entry in enumerate(table["system"], 1)
+            for system in _systems(entry, f"{path}: system {i}")
+        ]
         if "system" in table
         else None
     )
@@ -114,7 +119,7 @@ def read_experiment(path: Path) -> Experiment:
     )
 
 
-_EXPERIMENT_KEYS: Mapping[str, type] = {
+_EXPERIMENT_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "suites": list,
     "name": str,
     "split": str,
@@ -126,21 +131,27 @@ _EXPERIMENT_KEYS: Mapping[str, type] = {
 }
 _TEXTS = ("suites", "measures")
 _LEAST = {"depth": 1, "seed": 0}
-_SYSTEM_KEYS: Mapping[str, type] = {
+_SYSTEM_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "name": str,
     "retriever": str,
     "params": dict,
     "reranker": str,
     "reranker_params": dict,
-    "rerank_depth": int,
+    "rerank_depth": (int, list),
+    "grid": dict,
 }
 
 
-def _system(entry: Any, where: str) -> System:
-    """One [[system]] table."""
+def _systems(entry: Any, where: str) -> list[System]:
+    """The systems of one [[system]] table: one, or those of its grid."""
     if not isinstance(entry, dict):
         raise DataError(f"{where}: expected a table, [[system]]")
     _check(entry, _SYSTEM_KEYS, where)
+    return [_system(point, where) for point in expanded(entry, where)]
+
+
+def _system(entry: Mapping[str, Any], where: str) -> System:
+    """One point of a grid."""
     if "retriever" not in entry:
         raise DataError(f"{where}: 'retriever' is missing")
     for key in ("reranker_params", "rerank_depth"):
@@ -158,13 +169,19 @@ def _system(entry: Any, where: str) -> System:
     )
 
 
-def _check(table: Mapping[str, Any], keys: Mapping[str, type], where: str) -> None:
+def _check(
+    table: Mapping[str, Any], keys: Mapping[str, type | tuple[type, ...]], where: str
+) -> None:
     for key, value in table.items():
         if key not in keys:
             raise DataError(f"{where}: {unknown('key', key, keys)}")
         if not isinstance(value, keys[key]) or isinstance(value, bool):
-            raise DataError(f"{where}: {key} = {value!r}; expected {keys[key].__name__}")
+            raise DataError(f"{where}: {key} = {value!r}; expected {_kinds(keys[key])}")
         _check_value(key, value, where)
+
+
+def _kinds(kinds: type | tuple[type, ...]) -> str:
+    return " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
 
 
 def _check_value(key: str, value: Any, where: str) -> None:  # of the type that the key wants

@@ -28,8 +28,8 @@ from bench.latency import Protocol, measure_cost
 from bench.lint import after_run, lines
 from bench.metrics import parse_measure
 from bench.plan import Plan, cautions, planned, slug, spaced_id
+from bench.shared import Shared
 from bench.stats import bootstrap_mean, compare_systems
-from bench.system import stages
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
 from qrels.errors import BenchError
@@ -86,10 +86,11 @@ def run_experiment(
         )
         for line in cautions(suite, folder):
             say(line)
+        shared = Shared(suite, systems)
         for system in systems:
             say(f"[{len(done.cells) + 1}/{total}] {system.name} ...")
             done.systems[system.name] = system
-            done.cells.append(run_cell(suite, system, folder, options, experiment.seed, done))
+            done.cells.append(run_cell(shared, system, folder, options, experiment.seed, done))
             say(f"      {describe(done.cells[-1])}")
     record = record_of(experiment, options, done, "complete")
     for line in lines([found for found in record.findings if found.level != "note"]):
@@ -98,12 +99,13 @@ def run_experiment(
 
 
 def run_cell(
-    suite: Suite, system: System, folder: Path | None, options: Options, seed: int, done: Progress
+    shared: Shared, system: System, folder: Path | None, options: Options, seed: int, done: Progress
 ) -> Cell:
     """One system on one suite: quality, then cost; a failure becomes a failed cell."""
+    suite = shared.suite
     try:
         with device_scope(options.device):
-            first, run = stages(suite, system)
+            first, run = shared.stages(system)
         values = measure_run(suite, run)
         before = measure_run(suite, first) if system.reranker else {}
         best = measure_run(suite, ideal(suite, first, system))

@@ -144,17 +144,12 @@ def beneath(head: Run, tail: Run) -> Run:
 
 def search_suite(suite: Suite, system: System) -> Run:
     """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
-    return stages(suite, system)[1]
-
-
-def stages(suite: Suite, system: System) -> tuple[Run, Run]:
-    """The checked rankings of the first stage, and those after reranking, (n_queries, depth)."""
     built = make(system, suite.corpus)
     try:
         index(built)
         exclude = own_documents(suite) if suite.rules.exclude_self else None
         run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
-        return run, rerank(built, suite.queries.texts, run)
+        return rerank(built, suite.queries.texts, run)
     finally:
         close(built)
 

@@ -67,3 +67,18 @@ class Closes(Protocol):
     """Holds something to be released: a connection, a file, a process."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Reads(Protocol):
+    """Splits `index` into reading the corpus and weighing what was read.
+
+    Retrievers whose `reading` is equal can share what one of them read: index(corpus) must equal
+    index_read(read(corpus), corpus).
+    """
+
+    def reading(self) -> str: ...  # everything that `read` depends on
+
+    def read(self, corpus: Corpus) -> Any: ...  # the retriever's own form of the corpus
+
+    def index_read(self, read: Any, corpus: Corpus) -> None: ...

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qrels.data import Corpus
 from qrels.errors import UsageError, unknown
 from retrievers.lexical import Lexical
-from retrievers.postings import Postings, count, postings
+from retrievers.postings import Counts, Postings, count, postings
 from retrievers.tokenise import Analysis
 
 Floats = NDArray[np.float64]
@@ -60,6 +60,14 @@ METHODS: Mapping[str, Method] = {
 }
 
 
+class Counted(NamedTuple):
+    """A corpus as read: the number of each term, the lengths of documents, the counts."""
+
+    known: Mapping[str, int]
+    lengths: NDArray[np.int64]
+    counts: Counts
+
+
 class BM25(Lexical):
     """BM25 over the joined text fields; returns only documents that a query term adds to.
 
@@ -86,18 +94,38 @@ class BM25(Lexical):
         self.fields = fields
 
     def _weigh(self, corpus: Corpus, analysis: Analysis) -> Postings:
+        self._check()
+        return self._weighed(self._counted(corpus, analysis))
+
+    def reading(self) -> str:
+        return repr(("bm25", self.stemmer, self.stop_words, self.fields))
+
+    def read(self, corpus: Corpus) -> Counted:
+        return self._counted(corpus, Analysis(self.stemmer, self.stop_words))
+
+    def index_read(self, read: Counted, corpus: Corpus) -> None:
+        self._check()
+        self._keep(self._weighed(read), corpus)
+
+    def _counted(self, corpus: Corpus, analysis: Analysis) -> Counted:
+        known, tokens = analysis.build(corpus.joined(self.fields))
+        lengths = np.diff(tokens.indptr)
+        docs = np.repeat(np.arange(len(corpus), dtype=np.int32), lengths)
+        counts = count(docs, tokens.terms, np.ones(len(docs)), (len(corpus), len(known)))
+        return Counted(known, lengths, counts)
+
+    def _check(self) -> None:
         if self.method not in METHODS:
             raise unknown("BM25 method", self.method, METHODS)
         check_range("k1", self.k1)
         check_range("b", self.b, 1.0)
         check_range("delta", self.delta)
-        known, tokens = analysis.build(corpus.joined(self.fields))
-        lengths = np.diff(tokens.indptr)
-        docs = np.repeat(np.arange(len(corpus), dtype=np.int32), lengths)
-        counts = count(docs, tokens.terms, np.ones(len(docs)), (len(corpus), len(known)))
+
+    def _weighed(self, read: Counted) -> Postings:
+        known, lengths, counts = read
         normalised = counts.frequencies / length_norms(lengths, self.b)[counts.docs]
         gains, absent = self._gains(normalised)
-        idf = METHODS[self.method].idf(counts.document_frequencies, len(corpus))
+        idf = METHODS[self.method].idf(counts.document_frequencies, len(lengths))
         return postings(known, counts, idf[counts.terms] * gains, idf * absent)
 
     def _gains(self, normalised: Floats) -> tuple[Floats, float]:

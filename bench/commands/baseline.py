@@ -46,10 +46,11 @@ def save(options: argparse.Namespace) -> int:
 
 def accept(options: argparse.Namespace) -> int:
     """`bench baseline accept`."""
-    from bench.gate.baseline import load, merged
+    from bench.gate.baseline import load, merged, narrowed
     from bench.gate.baseline import save as write
 
     old, new = load(options.file), _of(options)
+    new = new if options.measure else narrowed(new, old)
     write(merged(old, new), options.file)
     print(_table(new, old))
     print(f"\nbaseline: {options.file}; look at its diff before you commit it")
@@ -67,16 +68,14 @@ def show(options: argparse.Namespace) -> int:
 def _of(options: argparse.Namespace) -> "Baseline":
     """The baseline that the result folder makes."""
     from bench.gate.baseline import baseline_of
-    from bench.metrics import parse_measure
     from reports.record import RecordError, load
 
     try:
         record = load(options.folder)
     except RecordError as error:
         raise UsageError(str(error)) from error
-    measures = [str(parse_measure(name)) for name in options.measure]
     folder = options.folder.parent if options.folder.is_file() else options.folder
-    return baseline_of(record, folder, options.system, measures)
+    return baseline_of(record, folder, options.system, options.measure)
 
 
 def _table(new: "Baseline", old: "Baseline | None" = None) -> str:

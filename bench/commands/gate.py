@@ -1,20 +1,22 @@
-"""`bench gate`: no worse (0), worse (1) or cannot tell (3) than a baseline."""
+"""`bench gate`: no worse (0), worse (1) or cannot tell (3) than a baseline.
+
+With --against it is about latency: `bench.commands.gate_latency`.
+"""
 
 import argparse
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.commands.common import FINE, UNKNOWN, WORSE, check_device, say
+from bench.commands.gate_latency import gate_latency, latency_arguments
+from bench.commands.gate_output import deliver
 from qrels.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
     from bench.gate.rules import Rules
     from reports.record import Record
-    from reports.verdict import GateReport
 
 HELP = "did it get worse than the baseline? the check for CI"
 
@@ -26,6 +28,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
         help="a result folder; without one the baseline's systems are run, quality only",
     )  # fmt: skip
     add("--baseline", type=Path, metavar="FILE.json", help="as `bench baseline save` wrote it")
+    add("--suite", action="append", default=[], metavar="FOLDER",
+        help="where a suite of the baseline is that does not come with us; repeatable")  # fmt: skip
     add("--experiment", type=Path, metavar="FILE.toml",
         help="where the systems to run are described, with rules in its [gate] table")  # fmt: skip
     add("--rules", type=Path, metavar="FILE.toml", help="the [gate] table of another file")
@@ -35,13 +39,9 @@ def arguments(command: argparse.ArgumentParser) -> None:
     add("--margin", action="append", default=[], metavar="[MEASURE=]0.01",
         help="the mean loss to put up with; by default what the queries can resolve")  # fmt: skip
     add("--floor", action="append", default=[], metavar="MEASURE=0.4", help="a mean to be reached")
-    add(
-        "--alpha",
-        type=_share,
-        metavar="0.05",
-        help="risk of a wrong `no worse` and of a wrong `worse`",
-    )
-    add("--power", type=_share, metavar="0.8", help="for the number of queries needed")
+    add("--alpha", type=float, metavar="0.05",
+        help="risk of a wrong `no worse` and of a wrong `worse`")  # fmt: skip
+    add("--power", type=float, metavar="0.8", help="for the number of queries needed")
     add("--exact", action="store_true", help="any changed ranking is worse")
     add("--inconclusive", choices=("pass", "fail"), help="exit 0 or 1 instead of 3")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")
@@ -50,26 +50,32 @@ def arguments(command: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE.json", help="write everything as JSON")
     add("--annotations", action="store_true",
         help="print GitHub annotations, as is done where GITHUB_ACTIONS is true")  # fmt: skip
+    latency_arguments(command)
 
 
 def main(options: argparse.Namespace) -> int:
     """`bench gate`."""
     from bench.gate.baseline import load
-    from bench.gate.join import gate
-    from reports.verdict import sentence
+    from bench.gate.report import gate
+    from reports.verdict import annotations, sentence, to_json, to_junit, to_markdown
 
+    if options.against is not None:
+        return gate_latency(options)
     if options.baseline is None:
-        raise UsageError("what to compare with? give --baseline FILE (see `bench baseline save`)")
+        raise UsageError(
+            "what to compare with? give --baseline FILE (see `bench baseline save`), or "
+            "--against REV for latency"
+        )
     check_device(options.device)
     rules = rules_of(options)
     baseline = load(options.baseline)
     name = options.baseline.name
     with tempfile.TemporaryDirectory(prefix="bench-gate-") as scratch:
         folder = options.record or Path(scratch)
-        record = _load(folder) if options.record else _run(options, baseline, folder)
+        record = _load(folder) if options.record else _run(options, baseline, rules, folder)
         folder = folder.parent if folder.is_file() else folder
         report = gate(record, folder, baseline, rules, name, options.exact, options.system)
-    deliver(report, options)
+    deliver(options, to_markdown(report), to_junit(report), to_json(report), annotations(report))
     say(f"bench gate: {sentence(report)}")
     unknown = {None: UNKNOWN, "pass": FINE, "fail": WORSE}[rules.inconclusive]
     return {"no worse": FINE, "worse": WORSE, "cannot tell": unknown}[report.verdict]
@@ -80,23 +86,25 @@ def rules_of(options: argparse.Namespace) -> "Rules":
     from dataclasses import replace
 
     from bench.config import read_experiment
-    from bench.gate.rules import Rules, parse_floor, parse_margin, parse_rules, read_rules
-    from bench.metrics import parse_measure
+    from bench.gate import rules as of
 
     if options.rules:
-        rules = read_rules(options.rules)
+        rules = of.read_rules(options.rules)
     elif options.experiment:
         table = read_experiment(options.experiment).gate
-        rules = parse_rules(table, f"{options.experiment}: gate")
+        rules = of.parse_rules(table, f"{options.experiment}: gate")
     else:
-        rules = Rules()
+        rules = of.Rules()
+    alpha = rules.alpha if options.alpha is None else options.alpha
+    power = rules.power if options.power is None else options.power
+    margins = dict(map(of.parse_margin, options.margin))
     return replace(
         rules,
-        alpha=options.alpha or rules.alpha,
-        power=options.power or rules.power,
-        measures=tuple(str(parse_measure(name)) for name in options.measure) or rules.measures,
-        margins={**rules.margins, **dict(map(parse_margin, options.margin))},
-        floors=(*rules.floors, *map(parse_floor, options.floor)),
+        alpha=of.rate("alpha", alpha, "--alpha"),
+        power=of.rate("power", power, "--power"),
+        measures=of.gateable(options.measure, "--measure") or rules.measures,
+        margins=margins if of.ANY in margins else {**rules.margins, **margins},
+        floors=(*rules.floors, *map(of.parse_floor, options.floor)),
         inconclusive=options.inconclusive or rules.inconclusive,
     )
 
@@ -110,45 +118,15 @@ def _load(folder: Path) -> "Record":
         raise UsageError(str(error)) from error
 
 
-def _run(options: argparse.Namespace, baseline: "Baseline", folder: Path) -> "Record":
+def _run(
+    options: argparse.Namespace, baseline: "Baseline", rules: "Rules", folder: Path
+) -> "Record":
     """The baseline's cells, run with the code and the experiment of now, without latency."""
     from dataclasses import replace
 
-    from bench.config import Experiment, choose_systems, read_experiment
+    from bench.config import Experiment, read_experiment
     from bench.gate.run import run_cells
 
     given = read_experiment(options.experiment) if options.experiment else Experiment(suites=[])
-    names = options.system or [cell.system.name for cell in baseline.cells]
-    systems = choose_systems(list(dict.fromkeys(names)), given.systems or ())
-    return run_cells(replace(given, systems=systems), baseline, folder, options.device, say)
-
-
-def deliver(report: "GateReport", options: argparse.Namespace) -> None:
-    """Print and write the report in every form that was asked for."""
-    from reports.files import write
-    from reports.verdict import annotations, to_json, to_junit, to_markdown
-
-    page = to_markdown(report)
-    print(page, end="")
-    for path, text in (
-        (options.markdown, page),
-        (options.junit, to_junit(report)),
-        (options.json, to_json(report)),
-    ):
-        if path is not None:
-            write(path, text.encode("utf-8", "backslashreplace"))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(page)
-    if options.annotations or os.environ.get("GITHUB_ACTIONS") == "true":
-        sys.stdout.write("".join(f"{line}\n" for line in annotations(report)))
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
-    return value
+    given = replace(given, suites=[*options.suite, *given.suites])
+    return run_cells(given, baseline, rules, folder, options.system, options.device, say)

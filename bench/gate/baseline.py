@@ -1,22 +1,24 @@
 """The file that a gate compares with: values per query of the systems as they were accepted.
 
 A line a query, so that the diff of a new baseline shows just the queries that changed. Floats
-are written with all their digits; nothing in the file changes unless what was measured does.
+are written with all their digits; nothing in the file changes unless what was measured, or what
+it was measured on, does.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from bench.metrics import parse_measure
 from qrels.errors import DataError, UsageError
 from qrels.trec import read_run
 from reports.files import write
-from reports.record import Cell, Record, SuiteInfo, SystemInfo
+from reports.record import Cell, Record, SystemInfo
 from reports.serial import Free, RecordError, dumps, loads
 
 SCHEMA: Literal[1] = 1
@@ -37,7 +39,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Accepted:
-    """One system on one split of one suite as it was accepted; judged and searched as said."""
+    """One system on one split of one suite as it was accepted; judged and searched as said.
+
+    environment: what the record said of it, as far as KEPT.
+    """
 
     suite: str
     split: str
@@ -45,6 +50,7 @@ class Accepted:
     depth: int
     relevance_level: int
     exclude_self: bool
+    environment: Free
     system: SystemInfo
     measures: tuple[str, ...]
     queries: dict[str, Line]
@@ -62,10 +68,9 @@ class Accepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """What was accepted, by cell, and on what."""
+    """What was accepted, by cell."""
 
     schema: Literal[1] = SCHEMA
-    environment: Free
     cells: tuple[Accepted, ...]
 
 
@@ -84,29 +89,23 @@ def baseline_of(
             raise UsageError(
                 f"{folder} has no system {name!r}; it has {', '.join(map(repr, known))}"
             )
+    cells = [cell for cell in record.cells if not systems or cell.system in systems]
+    if not cells:
+        raise UsageError(f"{folder}: the record has no system to accept")
+    return Baseline(cells=tuple(_accepted(record, cell, folder, measures) for cell in cells))
+
+
+def _accepted(record: Record, cell: Cell, folder: Path, measures: Sequence[str]) -> Accepted:
+    if cell.error is not None:
+        raise UsageError(f"{folder}: {cell.system!r} failed on {cell.suite!r}: {cell.error}")
     suites = {(suite.name, suite.split): suite for suite in record.suites}
-    infos = {system.name: system for system in record.systems}
-    cells = []
-    for cell in record.cells:
-        if systems and cell.system not in systems:
-            continue
-        if cell.error is not None:
-            raise UsageError(f"{folder}: {cell.system!r} failed on {cell.suite!r}: {cell.error}")
-        suite = suites[cell.suite, cell.split]
-        cells.append(_accepted(cell, suite, infos[cell.system], folder, measures))
-    return Baseline(
-        environment={key: record.environment[key] for key in KEPT if key in record.environment},
-        cells=tuple(cells),
-    )
-
-
-def _accepted(
-    cell: Cell, suite: SuiteInfo, system: SystemInfo, folder: Path, measures: Sequence[str]
-) -> Accepted:
-    for name in measures:
+    suite = suites[cell.suite, cell.split]
+    chosen = [named(name, suite.relevance_level) for name in measures] or [
+        name for name in suite.measures if not name.startswith("Judged")
+    ]
+    for name in chosen:
         if name not in suite.measures:
             raise UsageError(f"{folder}: {name} was not measured on {suite.name!r}")
-    chosen = measures or [name for name in suite.measures if not name.startswith("Judged")]
     rankings = rankings_of(cell, folder)
     columns = [cell.values[name] for name in chosen]
     return Accepted(
@@ -116,13 +115,19 @@ def _accepted(
         depth=suite.depth,
         relevance_level=suite.relevance_level,
         exclude_self=suite.exclude_self,
-        system=system,
+        environment={key: record.environment[key] for key in KEPT if key in record.environment},
+        system={system.name: system for system in record.systems}[cell.system],
         measures=tuple(chosen),
         queries={
             query: Line(tuple(values), "" if rankings is None else digest_of(rankings[query]))
             for query, *values in zip(suite.query_ids, *columns, strict=True)
         },
     )
+
+
+def named(measure: str, level: int) -> str:
+    """The measure as records have it: one that names no relevance level has the suite's."""
+    return str(parse_measure(measure, level))
 
 
 def rankings_of(cell: Cell, folder: Path) -> Mapping[str, list[str]] | None:
@@ -159,8 +164,27 @@ def digest_of(ranking: Iterable[str]) -> str:
 
 def merged(old: Baseline, new: Baseline) -> Baseline:
     """*old* with its cells of the same keys replaced by those of *new*, further ones at the end."""
-    cells = {cell.key: cell for cell in (*old.cells, *new.cells)}
-    return Baseline(environment=new.environment, cells=tuple(cells.values()))
+    return Baseline(cells=tuple({cell.key: cell for cell in (*old.cells, *new.cells)}.values()))
+
+
+def narrowed(new: Baseline, old: Baseline) -> Baseline:
+    """*new*, its cells with no other measures than *old* has of them, where it has any."""
+    kept = {cell.key: cell.measures for cell in old.cells}
+    return Baseline(cells=tuple(_narrowed(cell, kept.get(cell.key, ())) for cell in new.cells))
+
+
+def _narrowed(cell: Accepted, measures: Sequence[str]) -> Accepted:
+    at = [cell.measures.index(name) for name in measures if name in cell.measures]
+    if not at:
+        return cell
+    return replace(
+        cell,
+        measures=tuple(cell.measures[i] for i in at),
+        queries={
+            query: replace(line, values=tuple(line.values[i] for i in at))
+            for query, line in cell.queries.items()
+        },
+    )
 
 
 def save(baseline: Baseline, path: Path) -> None:
@@ -170,7 +194,6 @@ def save(baseline: Baseline, path: Path) -> None:
 
 def _lines(baseline: Baseline) -> Iterator[str]:
     yield f'{{"schema": {baseline.schema},'
-    yield f'"environment": {dumps(baseline.environment)},'
     yield '"cells": ['
     for number, cell in enumerate(baseline.cells, 1):
         head = {key: value for key, value in vars(cell).items() if key != "queries"}
@@ -189,6 +212,8 @@ def load(path: Path) -> Baseline:
         raise DataError(f"{path}: {error.strerror}") from error
     except (ValueError, RecursionError, RecordError) as error:
         raise DataError(f"{path}: not a baseline: {error}") from error
+    if not found.cells:
+        raise DataError(f"{path}: the baseline has no cells")
     for cell in found.cells:
         if any(len(line.values) != len(cell.measures) for line in cell.queries.values()):
             raise DataError(f"{path}: {cell.system.name!r} lacks values of {cell.measures}")

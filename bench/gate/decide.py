@@ -41,8 +41,8 @@ class Decision:
     """One cell's verdict and what led to it.
 
     mean, lower, upper: of d, the bounds one-sided. p: one-sided, that the mean is not below 0;
-    adjusted where several cells were decided. sd: of d. changed: how many d are not 0. needed:
-    how many queries would likely settle it, None where it is settled or the sd is unknown.
+    adjusted where several cells were decided. sd: of d, as the lower bound has it. changed: how
+    many d are not 0. needed: how many queries would likely settle it, None where it is settled.
     """
 
     verdict: Verdict
@@ -63,8 +63,11 @@ def decide(d: Values, margin: float, alpha: float = 0.05, power: float = 0.8) ->
     Bounds are Student's, with one imagined query more, as bad (for the lower bound) or as good
     (for the upper) as the worst or best of d: where few queries change, and mostly for the
     worse, Student's alone lets too many losses pass, by simulation two to three times as many
-    as alpha says. Raises DataError for a NaN, UsageError for a margin that is not positive.
+    as alpha says. Raises DataError for a NaN, and for fewer than two queries of which one changed:
+    they have no spread; UsageError for a margin that is not positive.
     """
+    if not len(d):
+        raise DataError("there are no queries; a gate cannot pass on that")
     if not np.isfinite(d).all():
         raise DataError("a difference is NaN or infinite; a gate cannot pass on that")
     if not margin > 0:
@@ -73,35 +76,48 @@ def decide(d: Values, margin: float, alpha: float = 0.05, power: float = 0.8) ->
     mean, n, changed = float(d.mean()), len(d), int(np.count_nonzero(d))
     if not changed:
         return Decision("no worse", 0.0, 0.0, 0.0, 1.0, 0.0, margin, n, 0, None)
-    low, _ = _bounds(np.append(d, min(d.min(), 0.0)), alpha)
-    _, high = _bounds(np.append(d, max(d.max(), 0.0)), alpha)
+    if n < 2:
+        raise DataError("one query changed and there is no other; a gate needs at least 2 queries")
+    bad, good = np.append(d, min(d.min(), 0.0)), np.append(d, max(d.max(), 0.0))
     found = Decision(
-        "cannot tell", mean, min(low, mean), max(high, mean),
-        p_not_below(np.append(d, max(d.max(), 0.0))),
-        float(d.std(ddof=1)) if n > 1 else math.nan, margin, n, changed, None,
-    )  # fmt: skip
-    if found.lower > -margin:
+        verdict="cannot tell",
+        mean=mean,
+        lower=min(mean, float(bad.mean()) - _reach(bad, alpha)),
+        upper=max(mean, float(good.mean()) + _reach(good, alpha)),
+        p=p_not_below(good),
+        sd=float(bad.std(ddof=1)),
+        margin=margin,
+        queries=n,
+        changed=changed,
+        needed=None,
+    )
+    if found.lower > ROUNDING - margin:
         return replace(found, verdict="no worse")
-    if mean <= -margin and found.upper < 0:
+    if mean <= ROUNDING - margin and found.upper < 0:
         return replace(found, verdict="worse")
     return replace(found, needed=queries_needed(found.sd, margin, alpha, power))
 
 
-def decide_all(decisions: Sequence[Decision], alpha: float = 0.05) -> list[Decision]:
+def decide_all(
+    decisions: Sequence[Decision], alpha: float = 0.05, power: float = 0.8
+) -> list[Decision]:
     """The same cells decided together: p adjusted, *worse* only where that is at most alpha.
 
     A cell that is worse by itself, but not after Holm's correction, cannot be told.
     """
     adjusted = holm(np.array([decision.p for decision in decisions]))
+    together = [
+        replace(decision, p=float(p)) for decision, p in zip(decisions, adjusted, strict=True)
+    ]
     return [
         replace(
-            decision,
-            p=float(p),
-            verdict="cannot tell"
-            if decision.verdict == "worse" and p > alpha
-            else decision.verdict,
+            found,
+            verdict="cannot tell",
+            needed=queries_needed(found.sd, found.margin, alpha, power),
         )
-        for decision, p in zip(decisions, adjusted, strict=True)
+        if found.verdict == "worse" and found.p > alpha
+        else found
+        for found in together
     ]
 
 
@@ -112,10 +128,8 @@ def overall(verdicts: Sequence[Verdict]) -> Verdict:
     return "no worse" if set(verdicts) == {"no worse"} else "cannot tell"
 
 
-def queries_needed(sd: float, margin: float, alpha: float, power: float) -> int | None:
+def queries_needed(sd: float, margin: float, alpha: float, power: float) -> int:
     """How many queries show with probability *power* that no change is no worse by *margin*."""
-    if not math.isfinite(sd):
-        return None
     normal = NormalDist()
     return math.ceil(((normal.inv_cdf(1 - alpha) + normal.inv_cdf(power)) * sd / margin) ** 2)
 
@@ -125,9 +139,12 @@ def resolvable(values: Values, alpha: float = 0.05, power: float = 0.8) -> float
 
     The standard deviation of d is taken as that of a small change, whose values correlate with
     the baseline's by CORRELATION: the candidate's own d has no say, since a candidate that does
-    anything at all would widen its own margin. Rounded up to three decimals.
+    anything at all would widen its own margin. Rounded up to three decimals. DataError for fewer
+    than two queries.
     """
-    sd = math.sqrt(2 * (1 - CORRELATION)) * float(values.std(ddof=1)) if len(values) > 1 else 1.0
+    if len(values) < 2:
+        raise DataError(f"{len(values)} query can resolve nothing; a gate needs at least 2 queries")
+    sd = math.sqrt(2 * (1 - CORRELATION)) * float(values.std(ddof=1))
     normal = NormalDist()
     margin = (normal.inv_cdf(1 - alpha) + normal.inv_cdf(power)) * sd / math.sqrt(len(values))
     return max(LEAST_MARGIN, math.ceil(margin * 1000) / 1000)
@@ -141,9 +158,8 @@ def p_not_below(d: Values) -> float:
     return float(stdtr(len(d) - 1, d.mean() / error)) if error else float(d.mean() >= 0)
 
 
-def _bounds(d: Values, alpha: float) -> tuple[float, float]:
-    """Student's one-sided bounds of the mean, each of level 1 - alpha."""
+def _reach(d: Values, alpha: float) -> float:
+    """How far Student's one-sided bound of level 1 - alpha is from the mean."""
     from scipy.special import stdtrit
 
-    reach = stdtrit(len(d) - 1, 1 - alpha) * d.std(ddof=1) / math.sqrt(len(d))
-    return float(d.mean() - reach), float(d.mean() + reach)
+    return float(stdtrit(len(d) - 1, 1 - alpha) * d.std(ddof=1) / math.sqrt(len(d)))

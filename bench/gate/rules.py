@@ -1,11 +1,12 @@
 """What a gate asks for: margins, error rates, must-pass queries, floors; from TOML or options."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.config import read_experiment
 from bench.metrics import parse_measure
 from qrels.errors import DataError, UsageError, unknown
 
@@ -38,8 +39,9 @@ class MustPass:
 class Rules:
     """How to decide; margins by measure, ANY for all others, by default what can be resolved.
 
-    measures: those that are gated, by default the suite's first. inconclusive: what "cannot
-    tell" does to the job: fail, pass, or its own exit code where it is None.
+    measures: those that are gated, by default the first that was accepted. Measures are as
+    written: one that names no relevance level has the suite's. inconclusive: what "cannot tell"
+    does to the job: fail, pass, or its own exit code where it is None.
     """
 
     alpha: float = 0.05
@@ -52,6 +54,7 @@ class Rules:
 
 
 INCONCLUSIVE = ("pass", "fail")
+BETWEEN = {"alpha": (0.0, 0.5), "power": (0.5, 1.0)}
 Keys = Mapping[str, tuple[type, ...]]
 
 _KEYS: Keys = {
@@ -65,7 +68,10 @@ _MUST_PASS: Keys = {
 
 
 def read_rules(path: Path) -> Rules:
-    """The rules in a TOML file's [gate] table; a file without one is a DataError."""
+    """The rules in a TOML file's [gate] table; DataError for a file without one.
+
+    The file may be an experiment; in any other [gate] is the only table.
+    """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -74,23 +80,24 @@ def read_rules(path: Path) -> Rules:
         raise DataError(f"{path}: {error}") from error
     if not isinstance(table.get("gate"), dict):
         raise DataError(f"{path}: no [gate] table")
+    if "suites" in table:
+        read_experiment(path)  # which checks the other keys
+    else:
+        _check(table, {"gate": (dict,)}, str(path))
     return parse_rules(table["gate"], f"{path}: gate")
 
 
 def parse_rules(table: Mapping[str, Any], where: str) -> Rules:
     """The rules in a [gate] table; DataError for an unknown key, a wrong type or value."""
     _check(table, _KEYS, where)
-    for key in ("alpha", "power"):
-        if key in table and not 0 < table[key] < 1:
-            raise DataError(f"{where}: {key} = {table[key]!r}; expected a number between 0 and 1")
     if table.get("inconclusive", "fail") not in INCONCLUSIVE:
         raise DataError(f"{where}: inconclusive = {table['inconclusive']!r}; expected pass or fail")
     margin = table.get("margin", {})
     margins = margin if isinstance(margin, dict) else {ANY: margin}
     return Rules(
-        alpha=table.get("alpha", Rules.alpha),
-        power=table.get("power", Rules.power),
-        measures=tuple(_measure(name, where) for name in table.get("measures", ())),
+        alpha=rate("alpha", table.get("alpha", Rules.alpha), where),
+        power=rate("power", table.get("power", Rules.power), where),
+        measures=gateable(table.get("measures", ()), where),
         margins={_measure(name, where): _margin(value, where) for name, value in margins.items()},
         floors=tuple(
             Floor(**{**_row(row, _FLOOR, ("measure", "at_least"), f"{where}: floor {i}"),
@@ -106,23 +113,44 @@ def parse_rules(table: Mapping[str, Any], where: str) -> Rules:
     )  # fmt: skip
 
 
+def rate(key: str, value: float, where: str) -> float:
+    """alpha or power; DataError where it is not between the bounds that make sense."""
+    low, high = BETWEEN[key]
+    if not low < value < high:
+        raise DataError(f"{where}: {value!r}; {key} is a number between {low:g} and {high:g}")
+    return value
+
+
 def parse_margin(text: str) -> tuple[str, float]:
     """The margin written as `nDCG@10=0.01`, or as `0.01` for every measure."""
     name, equals, value = text.rpartition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        raise UsageError(f"--margin {text!r}; expected a number or nDCG@10=0.01") from None
-    return _measure(name if equals else ANY, "--margin"), _margin(number, "--margin")
+    return _measure(name if equals else ANY, "--margin"), _margin(
+        _number(value, f"--margin {text!r}; expected a number or nDCG@10=0.01"), "--margin"
+    )
 
 
 def parse_floor(text: str) -> Floor:
     """The floor written as `nDCG@10=0.4` or `nDCG@10>=0.4`."""
     name, _, value = text.replace(">=", "=").rpartition("=")
+    at_least = _number(value if name else "", f"--floor {text!r}; expected nDCG@10=0.40")
+    return Floor(_measure(name, "--floor"), at_least)
+
+
+def _number(text: str, message: str) -> float:
     try:
-        return Floor(_measure(name, "--floor"), float(value))
+        return float(text)
     except ValueError:
-        raise UsageError(f"--floor {text!r}; expected nDCG@10=0.40") from None
+        raise UsageError(message) from None
+
+
+def gateable(names: Sequence[object], where: str) -> tuple[str, ...]:
+    """The measures to gate; Judged@k is none: it says something of the judgements."""
+    for name in names:
+        if not isinstance(name, str):
+            raise DataError(f"{where}: measure {name!r}; expected a name such as nDCG@10")
+        if name.lower().startswith("judged"):
+            raise UsageError(f"{where}: {name} is never gated; a floor may be set on it")
+    return tuple(_measure(str(name), where) for name in names)
 
 
 def _row(row: object, keys: Keys, needed: tuple[str, ...], where: str) -> dict[str, Any]:
@@ -148,13 +176,13 @@ def _check(table: Mapping[str, Any], keys: Keys, where: str) -> None:
 
 
 def _measure(name: str, where: str) -> str:
-    """A measure by its full name, as records have it."""
-    if name == ANY:
-        return name
+    """The name, if it is that of a measure, or ANY."""
     try:
-        return str(parse_measure(name))
+        if name != ANY:
+            parse_measure(name)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
+    return name
 
 
 def _margin(value: object, where: str) -> float:

@@ -142,7 +142,7 @@ def test_cross_validation_finds_the_optimism_of_a_lucky_choice():
     many = [candidate(f"s{i}", _rng(i).random(60), 1e6) for i in range(10)]
     many.sort(key=lambda one: -one.quality.mean)
     lucky = decide.cross_validated(many, (), "p50", many[0].name, 1)
-    assert lucky.difference.mean > 0.03
+    assert lucky.difference.mean > 0.01
     assert lucky.stable < 1
     alone = decide.cross_validated(many[:1], (), "p50", many[0].name, 1)
     assert alone.difference.mean == pytest.approx(0, abs=0.01)

@@ -208,16 +208,16 @@ def test_an_index_of_other_vectors_is_not_used(tmp_path, folder, capsys):
 
 def test_an_interrupted_run_keeps_what_is_finished(folder, tmp_path, monkeypatch, capsys):
     """Ctrl-C gives exit code 130 and a whole record whose status is partial."""
-    import bench.runner
+    from bench.shared import Shared
 
-    real = bench.runner.stages
+    real = Shared.stages
 
-    def interrupted(suite, system):
+    def interrupted(self, system):
         if system.name == "lsa":
             raise KeyboardInterrupt
-        return real(suite, system)
+        return real(self, system)
 
-    monkeypatch.setattr(bench.runner, "stages", interrupted)
+    monkeypatch.setattr(Shared, "stages", interrupted)
     assert run(folder, tmp_path / "out", "--system", "bm25", "--system", "lsa") == 130
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["status"] == "partial"

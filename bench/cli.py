@@ -14,7 +14,7 @@ from qrels.errors import BenchError
 
 COMMANDS = (
     "run", "report", "compare", "gate", "baseline", "choose",
-    "list", "search", "index", "evaluate", "lint", "judge-next",
+    "tune", "list", "search", "index", "evaluate", "lint", "judge-next",
 )  # fmt: skip
 """Each is the module of its name in `bench.commands`, in the order in which --help shows them."""
 

@@ -24,3 +24,13 @@ class Prepares(Protocol):
     """Does work once per corpus, before any query: the reranker's share of the index."""
 
     def prepare(self, corpus: Corpus) -> None: ...
+
+
+@runtime_checkable
+class Pointwise(Protocol):
+    """Scores each document by itself: the score does not depend on the other candidates.
+
+    So the ranking at any depth follows from the scores of one pass at a larger depth.
+    """
+
+    pointwise: bool

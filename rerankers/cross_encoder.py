@@ -24,6 +24,8 @@ class CrossEncoder(PairReranker):
     it cannot be loaded.
     """
 
+    pointwise = True
+
     def __init__(
         self,
         model: str,

@@ -52,6 +52,8 @@ class LateInteraction:
 
     _tokens: Tokens | None = None
 
+    pointwise = True
+
     def __init__(
         self,
         encoder: str = "minilm",

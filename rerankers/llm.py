@@ -48,6 +48,8 @@ class LLMYesNo(PairReranker):
     alone fills the prompt; DataError where the model cannot be loaded.
     """
 
+    pointwise = True
+
     def __init__(
         self,
         model: str,

@@ -34,7 +34,7 @@ from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
 from qrels.errors import BenchError
 from qrels.trec import write_run
-from reports.record import Cell, ComparisonInfo, Record, SuiteInfo
+from reports.record import Cell, ComparisonInfo, Cost, Record, SuiteInfo
 
 Say = Callable[[str], None]
 Status = Literal["complete", "partial"]
@@ -101,7 +101,10 @@ def run_experiment(
 def run_cell(
     shared: Shared, system: System, folder: Path | None, options: Options, seed: int, done: Progress
 ) -> Cell:
-    """One system on one suite: quality, then cost; a failure becomes a failed cell."""
+    """One system on one suite: quality, then cost; a failure becomes a failed cell.
+
+    Where only the cost cannot be measured the quality is kept, with the reason.
+    """
     suite = shared.suite
     try:
         with device_scope(options.device):
@@ -109,7 +112,7 @@ def run_cell(
         values = measure_run(suite, run)
         before = measure_run(suite, first) if system.reranker else {}
         best = measure_run(suite, ideal(suite, first, system))
-        cost = measure_cost(suite, system, options.protocol) if options.protocol else None
+        cost, cost_error = cost_of(suite, system, options.protocol)
         written = save_run(suite, system, run, folder) if folder else None
     except BenchError as error:
         return failed(suite, system, str(error))
@@ -130,7 +133,20 @@ def run_cell(
         cost=cost,
         first_stage={name: tuple(found.tolist()) for name, found in before.items()},
         ceiling={name: tuple(found.tolist()) for name, found in best.items()},
+        cost_error=cost_error,
     )
+
+
+def cost_of(
+    suite: Suite, system: System, protocol: Protocol | None
+) -> tuple[Cost | None, str | None]:
+    """The cost, None where it is not wanted; or None and why it could not be measured."""
+    if protocol is None:
+        return None, None
+    try:
+        return measure_cost(suite, system, protocol), None
+    except BenchError as error:
+        return None, str(error)
 
 
 def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | None:
@@ -181,6 +197,8 @@ def describe(cell: Cell) -> str:
     if cell.error is not None:
         return f"{cell.system}: failed: {cell.error}"
     means = "  ".join(f"{name} {found['mean']:.4f}" for name, found in cell.means.items())
+    if cell.cost_error is not None:
+        return f"{cell.system}: {means}  cost not measured: {cell.cost_error}"
     if cell.cost is None:
         return f"{cell.system}: {means}"
     return f"{cell.system}: {means}  p50 {np.median(cell.cost.latency_ns['total']) / 1e6:.1f} ms"

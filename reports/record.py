@@ -97,6 +97,7 @@ class Cell:
     measure "mean", "low" and "high". missing counts queries with no document returned.
     first_stage: by measure the values of the retriever alone, where a reranker follows; ceiling:
     those of the best order of the documents that a reranker sees (of all, without a reranker).
+    cost_error: why the cost is not known, where measuring it failed; the quality stands.
     """
 
     suite: str
@@ -112,6 +113,7 @@ class Cell:
     cost: Cost | None
     first_stage: dict[str, tuple[float, ...]] = field(default_factory=dict)
     ceiling: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    cost_error: str | None = None
 
 
 @dataclass(frozen=True)

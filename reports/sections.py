@@ -133,9 +133,9 @@ def failures(standing: Standing) -> str:
 
 def latency(standing: Standing) -> str:
     """Latency of each stage of each system, in milliseconds, and how it was measured."""
-    costs = _costs(standing)
+    costs, lost = _costs(standing), _lost(standing)
     if not costs:
-        return "Latency was not measured."
+        return lost or "Latency was not measured."
     rows = [
         [
             escape(cell.system) if stage == "total" else "",
@@ -149,7 +149,17 @@ def latency(standing: Standing) -> str:
     ]
     return joined(
         markdown(["system", "stage", "p50 ms", "p95 ms", "p99 ms", "mean ms"], rows, "llrrrr"),
+        lost,
         _protocol(costs[0][1]),
+    )
+
+
+def _lost(standing: Standing) -> str:
+    """The systems whose cost could not be measured, each with its reason."""
+    return "\n".join(
+        f"- the cost of {strong(cell.system)} could not be measured: {escape(cell.cost_error)}"
+        for cell in standing.cells
+        if cell.cost_error is not None
     )
 
 

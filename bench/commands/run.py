@@ -82,7 +82,7 @@ def main(options: argparse.Namespace) -> int:
     print(closing_lines(record, target))
     if code == INTERRUPTED:
         say(f"bench: interrupted; what was finished is in {target}")
-    elif any(cell.error for cell in record.cells):
+    elif any(cell.error or cell.cost_error for cell in record.cells):
         code = SYSTEM_FAILED
     return code
 

@@ -251,3 +251,32 @@ def test_what_a_retriever_holds_is_released(suite, monkeypatch):
     monkeypatch.setattr(Closing, "search", None)
     assert run(suite, [System("x", f"{__name__}:Closing")]).cells[0].status == "failed"
     assert Closing.closed == 2
+
+
+def test_quality_stands_where_only_the_cost_cannot_be_measured(suite, monkeypatch):
+    """A measuring process that dies costs the latency, not the values; the report says why."""
+    from bench.latency import Protocol
+    from qrels.errors import PluginError
+    from reports.markdown import render
+
+    def dies(*_):
+        raise PluginError("bm25: the measuring process died with exit code -9")
+
+    monkeypatch.setattr("bench.runner.measure_cost", dies)
+    experiment = Experiment([suite], [System("bm25", "bm25")])
+    record = run_experiment(experiment, options=Options(protocol=Protocol()))
+    (cell,) = record.cells
+    assert (cell.status, cell.cost) == ("ok", None)
+    assert len(cell.values["nDCG@10"]) == len(suite.queries)
+    assert "the cost of **bm25** could not be measured: bm25: the measuring" in render(record, {})
+
+
+def test_the_first_stage_and_its_ceiling_are_kept(suite):
+    """With a reranker the values before it are kept; the ceiling is never below what is had."""
+    systems = [System("lsa", "lsa"), System("both", "lsa", {}, "mmr", {"encoder": "hashing"}, 3)]
+    alone, both = run(suite, systems).cells
+    assert alone.first_stage == {}
+    assert both.first_stage == alone.values
+    for measure in ("nDCG@10", "RR@10"):
+        for cell in (alone, both):
+            assert np.all(np.array(cell.ceiling[measure]) >= np.array(cell.values[measure]) - 1e-12)

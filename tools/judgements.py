@@ -4,7 +4,7 @@
 
 judgements.tsv has a row a judgement: query_id, doc_id, pass, grade, basis (read or rule), reason.
 Pass 1 covers the pool; pass 2 a random part of it, blind to pass 1; pass 3 settles the pairs on
-which the two differ by 2 or more; pass 4 judges anew as many pairs of each grade of pass 1. The
+which the two differ by 2 or more; pass 4 judges anew pairs drawn within each grade of pass 1. The
 grade that counts is that of pass 3 where there is one, else of pass 1. Writes qrels/SPLIT.tsv for
 each split that queries.jsonl names, and puts the figures into README.md between its two marker
 lines. --check writes nothing and fails where the files are not what the log gives.
@@ -139,9 +139,9 @@ def figures(log: Log, splits: Mapping[str, str]) -> str:
     if 4 in log.passes:
         a = agreement(log, 4)
         lines.append(
-            f"\n{a['pairs']:,} pairs, as many of each grade, were judged anew from the guidelines "
-            f"alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; kappa "
-            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}], which on a sample balanced by "
+            f"\n{a['pairs']:,} pairs, drawn at random within each grade, were judged anew from the "
+            f"guidelines alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; kappa "
+            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}], which on a sample drawn by "
             "grade is not comparable with the one above. This check changes no grade."
         )
     return "\n".join(lines)

@@ -26,10 +26,14 @@ examples:
   bench run --suite models
   bench run --suite path/to/beir/folder --system bm25 --system 'bm25?k1=1.2&b=0.75'
   bench search "small model for Italian speech" --suite models --filter 'downloads>=1000'
+  bench compare results/A:bm25 results/B:bm25 --queries
+  bench gate --baseline baselines/models.json
+  bench choose results/A --budget 'p95<=50ms'
   bench evaluate qrels.txt run.trec.gz nDCG@10 RR@10
 
-exit codes: 0 fine, 1 worse than the baseline, 2 wrong usage or data, 3 cannot tell,
-            4 some system failed, 70 internal error, 130 interrupted"""
+exit codes: 0 fine, 1 worse than the baseline or nothing keeps to the budget,
+            2 wrong usage or data, 3 cannot tell, 4 some system failed, 70 internal error,
+            130 interrupted"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,8 +46,6 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        if not (Path(__file__).parent / "commands" / f"{name.replace('-', '_')}.py").exists():
-            continue
         module = importlib.import_module(f"bench.commands.{name.replace('-', '_')}")
         command = commands.add_parser(name, help=module.HELP)
         module.arguments(command)

@@ -1,75 +1,113 @@
-"""The page of `bench choose`: what to ship and why, then what the choice rests on."""
+"""What `bench choose` has to say, and its recommendation in words."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from reports.sections import joined
 from reports.standing import shown
-from reports.table import escape, fenced, markdown
-from reports.units import NONE, bounds, count, figure, signed
+from reports.summary import listed, strong
+from reports.table import code, escape
+from reports.units import bounds, count, figure, p_is, signed
 
-MET = {"yes": "yes", "unsure": "yes, within the noise", "unknown": "not measured", "no": "**no**"}
+Triple = tuple[float, float, float]
+"""A figure with the bounds of its 95 % interval."""
+
+BEST, RIVAL, WORSE, OUT = "best", "not shown to differ", "shown to be worse", ""
+"""How a system stands to the best of those that keep to the budget; OUT: it does not keep to it."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a system takes of one quantity; low and high are the value where it is measured once."""
+
+    title: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    text: str
 
 
 @dataclass(frozen=True)
 class Considered:
-    """One system: quality and its interval, each cost as text and as numbers, and where it stands.
+    """One system: quality with its interval, costs by quantity, and where it stands.
 
-    cost: value, low and high of the quantity that systems are ordered by, None if not measured.
-    met: yes, unsure, unknown or no; front: yes, perhaps, no, or "" where the cost is not known.
+    met: yes, unsure (as measured, but the interval reaches beyond the limit), unknown or no.
+    front: "" where the cost is not known. p: of the difference from the best, after Holm's
+    correction. against: its mean less that of the chosen, None for the chosen itself.
     """
 
     name: str
     mean: float
     low: float
     high: float
-    cost: tuple[float, float, float] | None
-    amounts: Mapping[str, str]
+    amounts: Mapping[str, Taken]
     met: str
     front: str
-    rival: bool
+    group: str
+    p: float | None
+    against: Triple | None
 
 
 @dataclass(frozen=True)
 class Stage:
     """What each stage of a system gives and takes; None where there is no such stage or figure.
 
-    first: the retriever alone; adds: what the reranker adds with its interval; ceiling: the best
-    order of what the reranker sees; costs: the median of each stage as text.
+    first: the retriever alone; adds: what the reranker adds; ceiling: the best order of what the
+    reranker sees; costs: the median of each stage as text.
     """
 
     name: str
     first: float | None
-    adds: tuple[float, float, float] | None
-    ceiling: float | None
-    depth: int | None
+    adds: Triple | None
+    ceiling: Triple | None
+    depth: int
     costs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Confirmation:
-    """The chosen system on queries that had no part in the choice.
+class Contender:
+    """A system on the queries that the choice was not made on.
 
-    how: where they are from; difference: of the means seen and held, with low and high; stable:
-    how often another choice on other queries was the same; rivals: each one's mean on the held
-    queries less that of the chosen, with low and high.
+    seen, held: its mean where the choice was made and there; optimism: the one less the other;
+    against: its mean there less that of the chosen; p: of that, after Holm's correction.
     """
 
-    how: str
-    queries: int | None
+    name: str
     seen: float
-    held: float
-    difference: tuple[float, float, float]
-    stable: float | None
-    rivals: Mapping[str, tuple[float, float, float]]
+    held: Triple
+    optimism: Triple
+    against: Triple | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The choice on queries that had no part in it.
+
+    where: the suite and split of other queries, None where the choice was cross-validated.
+    optimism: the mean where it was chosen less the mean on others. lead: how much of its lead over
+    the other contenders was lost, None without any. On other queries: contenders, the chosen
+    first. By cross-validation: picks, the share of folds that chose each; seen, held: the means.
+    """
+
+    where: str | None
+    queries: int
+    optimism: Triple
+    lead: Triple | None = None
+    contenders: tuple[Contender, ...] = ()
+    picks: Mapping[str, float] = field(default_factory=dict)
+    seen: float | None = None
+    held: float | None = None
 
 
 @dataclass(frozen=True)
 class ChoiceReport:
-    """Everything that was found on one suite. chosen is None where nothing keeps to the budgets.
+    """Everything that was found on one suite; chosen is None where nothing keeps to the budgets.
 
-    order: the title of the quantity that systems are ordered by. misses: by system the budgets
-    that it does not keep, as text, nearest first.
+    order: the quantity that systems are ordered by, limit: the budget on it in the unit of its
+    amounts; titles: of every quantity shown, in order. cheapest: of those not shown to differ from
+    the best. misses: by how much each system fails the budgets, the nearest first. notes: what
+    else to know. failed: by system the reason.
     """
 
     suite: str
@@ -78,153 +116,176 @@ class ChoiceReport:
     measure: str
     budgets: tuple[str, ...]
     order: str
+    limit: float | None
+    titles: Mapping[str, str]
     chosen: str | None
     best: str | None
+    cheapest: str | None
     considered: tuple[Considered, ...]
     misses: tuple[tuple[str, str], ...]
     confirmation: Confirmation | None
     stages: tuple[Stage, ...]
+    failed: Mapping[str, str]
+    notes: tuple[str, ...]
     command: str
     toml: str
+
+    def one(self, name: str | None) -> Considered:
+        return next(one for one in self.considered if one.name == name)
+
+    @property
+    def rivals(self) -> list[Considered]:
+        """The best and those not shown to differ from it."""
+        return [one for one in self.considered if one.group in (BEST, RIVAL)]
+
+    @property
+    def allowed(self) -> list[Considered]:
+        """What was chosen from."""
+        return [one for one in self.considered if one.group != OUT]
 
 
 def sentence(report: ChoiceReport) -> str:
     """The recommendation with its reason, as Markdown on one line."""
-    where = f"on {escape(report.suite)} ({escape(report.split)}), {count(report.queries, 'query')}"
-    budget = f" within {' and '.join(map(escape, report.budgets))}" if report.budgets else ""
+    on = f"on {escape(report.suite)} ({escape(report.split)}), {count(report.queries, 'query')}"
+    budgets = " and ".join(map(code, report.budgets))
     if report.chosen is None:
         name, miss = report.misses[0]
         return (
-            f"**Nothing keeps to the budget** {where}:{budget.removeprefix(' within')} is met by "
-            f"none of {count(len(report.considered), 'system')}. The nearest is "
-            f"**{escape(name)}**: {escape(miss)}."
+            f"**Nothing keeps to the budget** of {budgets} {on}: none of "
+            f"{count(len(report.considered), 'system')}. The nearest is {strong(name)}: {miss}."
         )
-    by = {one.name: one for one in report.considered}
-    chosen, best = by[report.chosen], by[report.best or report.chosen]
-    rivals = [one for one in report.considered if one.rival]
+    chosen = report.one(report.chosen)
     quality = f"{shown(report.measure)} {figure(chosen.mean)} {bounds(chosen.low, chosen.high)}"
-    head = f"Ship **{escape(chosen.name)}**{budget}: {quality} {where}"
+    price = f" at {taken.text} ({taken.title})" if (taken := _price(report, chosen)) else ""
+    reason = _reason(report, chosen, budgets)
+    return f"Ship {strong(chosen.name)}: {reason}. It has {quality}{price} {on}."
+
+
+def _reason(report: ChoiceReport, chosen: Considered, budgets: str) -> str:
+    measure, allowed, rivals = shown(report.measure), report.allowed, report.rivals
+    unsure = any(one.met == "unsure" for one in report.considered)
+    sure = " for sure" if unsure and chosen.met == "yes" else ""
+    if len(report.considered) == 1:
+        return "there is no other to choose from"
+    if len(allowed) == 1:
+        return f"alone of {count(len(report.considered), 'system')}, it keeps to {budgets}{sure}"
+    kept = f" that keep to {budgets}{sure}" if budgets else ""
+    several = f"of the {len(allowed)} systems{kept}"
+    highest = f"{several} it has the highest {measure}"
     if len(rivals) == 1:
-        others = len([one for one in report.considered if one.met in ("yes", "unsure")]) - 1
-        return head + (
-            "; it is shown to be better than every other that keeps to the budget."
-            if others
-            else "; there is no other to choose from."
-        )
-    if chosen is best:
+        return f"{highest}, and {_each(len(allowed) - 1)} shown to be worse"
+    if _price(report, chosen) is None:
+        return f"{highest}; which of them is cheap is not known, as costs were not measured"
+    if chosen.name == report.best:
         return (
-            f"{head}; it has the highest mean, and of the {len(rivals)} that are not shown to "
-            f"differ, it is the cheapest by {escape(report.order)}."
+            f"{highest}, and of the {len(rivals)} not shown to differ in it none is shown cheaper"
         )
+    cheap = (
+        "this is the cheapest"
+        if chosen.name == report.cheapest
+        else "this has the highest among those not shown to be dearer than the cheapest, "
+        f"{strong(report.one(report.cheapest).name)}"
+    )
     return (
-        f"{head}; **{escape(best.name)}** has {figure(best.mean)} but is not shown to be better, "
-        f"and of the {len(rivals)} that are not shown to differ this is the cheapest by "
-        f"{escape(report.order)}."
+        f"{several}, {strong(report.one(report.best).name)} has the highest {measure}; "
+        f"{len(rivals)} are not shown to differ in it, and of these {cheap}"
     )
 
 
-def render(report: ChoiceReport, plot: str | None = None) -> str:
-    """The page. plot: the path of the picture, relative to the page."""
-    return joined(
-        sentence(report),
-        _noise(report),
-        _confirmation(report),
-        _table(report),
-        f"![Quality against cost]({plot})" if plot else "",
-        _stages(report.stages),
-        _how_to(report),
-    ) + "\n"  # fmt: skip
+def _each(others: int) -> str:
+    return "the other is" if others == 1 else "each of the others is"
 
 
-def _noise(report: ChoiceReport) -> str:
-    chosen = next((one for one in report.considered if one.name == report.chosen), None)
-    if chosen is None or chosen.met != "unsure":
-        return ""
-    return "It keeps to the budget as measured, but the interval of its cost reaches beyond it."
+def _price(report: ChoiceReport, one: Considered) -> Taken | None:
+    return one.amounts.get(report.order)
 
 
-def _confirmation(report: ChoiceReport) -> str:
+MISSES = {
+    "no": "does not keep to the budget",
+    "unsure": "keeps to the budget only within the noise",
+    "unknown": "has a budgeted cost that was not measured",
+}
+
+
+def caveats(report: ChoiceReport) -> list[str]:
+    """What to know before following the recommendation, a sentence or two each."""
+    if report.chosen is None:
+        return [escape(note) for note in report.notes]
+    found = []
+    chosen, best, top = report.one(report.chosen), report.one(report.best), report.considered[0]
+    if chosen.met == "unsure":
+        found.append(
+            "It keeps to the budget only within the noise: the interval of its cost reaches beyond "
+            "the limit, and nothing keeps to it for sure."
+        )
+    if best is not chosen and best.against:
+        found.append(
+            f"By taking it over {strong(best.name)} ({_at(report, best)}) you give up "
+            f"{_gap(best.against, chosen.p)}; these queries do not rule out a loss of up to "
+            f"{figure(max(0.0, best.against[2]))}."
+        )
+    if top.group == OUT and top.against:
+        found.append(
+            f"{strong(top.name)} has a higher mean, by {_gap(top.against, None)}, but "
+            f"{MISSES[top.met]}: {_at(report, top)}."
+        )
+    return [*found, *map(escape, report.notes)]
+
+
+def _at(report: ChoiceReport, one: Considered) -> str:
+    return taken.text if (taken := _price(report, one)) else "its cost is not known"
+
+
+def _gap(found: Triple, p: float | None) -> str:
+    value, *interval = found
+    test = "" if p is None else f", {p_is(p)}"
+    return f"{figure(value)} (95 % interval {bounds(*interval)}{test})"
+
+
+def confirmed(report: ChoiceReport) -> str:
+    """What other queries say of the choice, in words; "" where nothing was chosen."""
     found = report.confirmation
     if found is None:
-        return "" if report.chosen is None else "The choice was not confirmed on other queries."
-    gap, low, high = found.difference
-    number = f" ({count(found.queries, 'query')})" if found.queries else ""
-    parts = [
-        f"Confirmed on {escape(found.how)}{number}: {figure(found.held)}, against "
-        f"{figure(found.seen)} where it was chosen; optimism {signed(gap)} {bounds(low, high)}."
-    ]
-    if found.stable is not None:
-        parts.append(f"The same system was chosen in {found.stable:.0%} of the folds.")
+        nothing = report.chosen is None or len(report.considered) < 2
+        return "" if nothing else "The choice is not confirmed on other queries."
+    if found.where is None:
+        return _folds(found)
+    chosen, *others = found.contenders
+    better = [o.name for o in others if o.against and o.against[0] > 0 and (o.p or 0) <= 0.05]
+    where = f"{escape(found.where)} ({count(found.queries, 'query')})"
+    if better:
+        verb = "are" if len(better) > 1 else "is"
+        verdict = f"**The choice does not hold on {where}**: {listed(better)} {verb} shown better."
+    elif others:
+        verdict = f"**The choice holds on {where}**: no contender is shown to be better there."
     else:
-        parts.append("The two sets of queries may differ in difficulty, for every system alike.")
-    better = [name for name, (_, low, _) in found.rivals.items() if low > 0]
-    if found.rivals:
-        parts.append(
-            f"There, {', '.join(map(escape, better))} is better by an interval that is clear of 0: "
-            "look again."
-            if better
-            else "No rival is better there by an interval that is clear of 0: the choice holds."
-        )
-    return " ".join(parts)
-
-
-def _table(report: ChoiceReport) -> str:
-    columns = list(dict.fromkeys(name for one in report.considered for name in one.amounts))
-    rows = [
-        [
-            f"**{escape(one.name)}**" if one.name == report.chosen else escape(one.name),
-            figure(one.mean),
-            bounds(one.low, one.high),
-            "yes" if one.rival else "",
-            one.front or NONE,
-            *(one.amounts.get(name, NONE) for name in columns),
-            *([MET[one.met]] if report.budgets else []),
-        ]
-        for one in report.considered
-    ]
-    header = ["system", shown(report.measure), "95 % interval", "rival of the best", "front",
-              *columns, *(["keeps to the budget"] if report.budgets else [])]  # fmt: skip
-    return joined(
-        markdown(header, rows, "lrrll" + "r" * len(columns) + "l" * bool(report.budgets)),
-        "Rival of the best: not shown to differ from the highest mean within the budget (paired "
-        "randomisation test, Holm over all comparisons with it, 5 %). Front: yes, where no system "
-        f"has a mean as high at a {escape(report.order)} as low; no, where one is shown to be "
-        "better and the intervals of the cost do not touch; perhaps, in between. Intervals of "
-        "latency are bootstraps over queries within one process: another start may move them "
-        "further.",
+        verdict = f"On {where} there is no contender to try it against."
+    drop = (
+        f"Its mean is {figure(chosen.held[0])} there and was {figure(chosen.seen)} where it was "
+        f"chosen: optimism {signed(found.optimism[0])} {bounds(*found.optimism[1:])}."
     )
-
-
-def _stages(stages: Sequence[Stage]) -> str:
-    rows = []
-    for one in stages:
-        adds = NONE if one.adds is None else f"{signed(one.adds[0])} {bounds(*one.adds[1:])}"
-        rows.append(
-            [
-                escape(one.name),
-                NONE if one.first is None else figure(one.first),
-                adds,
-                NONE if one.ceiling is None else figure(one.ceiling),
-                NONE if one.depth is None else str(one.depth),
-                *(one.costs.get(name, NONE) for name in ("encode", "search", "rerank")),
-            ]
-        )
-    header = ["system", "first stage", "the reranker adds", "ceiling", "at depth", "encode",
-              "search", "rerank"]  # fmt: skip
-    if not rows:
-        return ""
-    return joined(
-        "**Stage by stage**",
-        markdown(header, rows, "lrrrrrrr"),
-        "Ceiling: the best order of the documents that the first stage found, to the depth that is "
-        "reranked (to the suite's depth without a reranker); no reranker can do better. Stages are "
-        "medians.",
+    lead = (
+        f"Part of that may be harder or easier queries, which all systems share; of its lead over "
+        f"the other contenders it lost {signed(found.lead[0])} {bounds(*found.lead[1:])}."
+        if found.lead
+        else ""
     )
+    return " ".join(filter(None, (verdict, drop, lead)))
 
 
-def _how_to(report: ChoiceReport) -> str:
-    if report.chosen is None:
-        return ""
-    return joined(
-        "To run it:", fenced(report.command), "In an experiment file:", fenced(report.toml)
+def _folds(found: Confirmation) -> str:
+    assert found.seen is not None  # a cross-validation has both
+    assert found.held is not None
+    picks = ", ".join(f"{strong(name)} {100 * part:.0f} %" for name, part in found.picks.items())
+    return (
+        "There is no other split to confirm on, so the same rule chose again on four fifths of "
+        f"the queries and was looked at on the fifth, ten times over: {figure(found.seen)} where "
+        f"it chose, {figure(found.held)} on the rest, optimism {signed(found.optimism[0])} "
+        f"{bounds(*found.optimism[1:])} (over queries, the choices held fixed). "
+        f"How often it chose each: {picks}."
+        + (
+            " Fewer queries show fewer differences, which favours cheap systems."
+            if len(found.picks) > 1
+            else ""
+        )
     )

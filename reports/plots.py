@@ -1,15 +1,14 @@
 """The plots of a report, as SVG and PNG: the same record gives the same SVG, byte for byte."""
 
 import io
-import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.choice import ChoiceReport
 from reports.files import write
 from reports.labels import place
 from reports.record import Cell, Record
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 FOLDER = "plots"
 WIDTH = 7.2  # inches
-BLUE, GREY, INK, CHOSEN = "#0072B2", "#8A8A8A", "#222222", "#D55E00"
+BLUE, GREY, INK = "#0072B2", "#8A8A8A", "#222222"
 COLOURS = {"encode": "#56B4E9", "search": "#0072B2", "rerank": "#E69F00", "total": "#8A8A8A"}
 """From Okabe & Ito's palette, which the colour-blind can tell apart."""
 
@@ -56,8 +55,6 @@ STYLE: Any = {  # matplotlib types its settings one by one
     "ytick.color": INK,
 }
 NAME_WIDTH = 36
-TIMED = ("build", "encoding")
-"""The costs of a choice that are durations but not latencies."""
 
 
 def draw(record: Record, folder: Path) -> dict[str, str]:
@@ -65,55 +62,29 @@ def draw(record: Record, folder: Path) -> dict[str, str]:
 
     Returns by name, `KIND.SUITE.SPLIT`, the path of the SVG relative to *folder*.
     """
-    import matplotlib as mpl
-
     paths = {}
-    with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with style():
         for standing in standings(record):
             for kind, plot in PLOTS.items():
                 if picture := plot(standing):
                     name = plot_name(kind, standing.suite)
-                    paths[name] = _save(picture, folder, f"{FOLDER}/{name}")
+                    paths[name] = save(picture, folder, f"{FOLDER}/{name}")
     return paths
 
 
-def draw_choice(report: ChoiceReport, folder: Path) -> str | None:
-    """Quality against cost with both intervals, into folder/plots; the path from *folder*."""
+@contextmanager
+def style() -> Iterator[None]:
+    """Our settings of matplotlib, whatever the user's are, for the plots drawn inside."""
     import matplotlib as mpl
 
-    priced = [(one, one.cost) for one in report.considered if one.cost is not None]
-    if len(priced) < 2 or any(cost[0] <= 0 for _, cost in priced):
-        return None
     with mpl.rc_context(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a name in another script
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        picture, axes = _figure(WIDTH, 4.2)
-        axes.set_xscale("log")
-        scale = 1e6 if "latency" in report.order else 1e9 if report.order in TIMED else 1.0
-        labels = []
-        for one, (at, low, high) in priced:
-            colour = CHOSEN if one.name == report.chosen else BLUE if one.rival else GREY
-            x = at / scale
-            axes.plot([x, x], [one.low, one.high], color=colour, lw=1.2, alpha=0.6)
-            axes.plot([low / scale, high / scale], [one.mean] * 2, color=colour, lw=1.2, alpha=0.6)
-            filled = "none" if one.front == "no" else colour
-            axes.plot(x, one.mean, "o", color=colour, ms=7, mfc=filled)
-            labels.append(axes.annotate(_short(one.name, 28), (x, one.mean), color=INK))
-        unit = "ms" if scale == 1e6 else "s" if scale == 1e9 else ""
-        axes.set_xlabel(f"{report.order}{unit and f', {unit}'} (log scale), 95 % interval")
-        axes.set_ylabel(f"{shown(report.measure)}, 95 % interval")
-        axes.margins(x=0.12, y=0.08)
-        _plain_ticks(axes)
-        place(labels, axes, axes.lines)
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", f"choice-{report.suite}-{report.split}")
-        return _save(picture, folder, f"{FOLDER}/{name}")
+        yield
 
 
-def _save(picture: "Figure", folder: Path, name: str) -> str:
+def save(picture: "Figure", folder: Path, name: str) -> str:
     """Write both forms; the path of the SVG, without a date so that it does not change."""
     for form, metadata in {"svg": {"Date": None}, "png": {"Software": None}}.items():
         out = io.BytesIO()
@@ -143,7 +114,7 @@ def quality_latency(standing: Standing) -> "Figure | None":
     timed = [(ns / 1e6, cell) for cell in standing.cells if (ns := median_ns(cell))]
     if len(timed) < 2:
         return None
-    picture, axes = _figure(WIDTH, 4.2)
+    picture, axes = canvas(WIDTH, 4.2)
     axes.set_xscale("log")
     front = pareto([(ms, mean(cell, standing.headline)) for ms, cell in timed])
     line = sorted((timed[i][0], mean(timed[i][1], standing.headline)) for i in front)
@@ -154,11 +125,11 @@ def quality_latency(standing: Standing) -> "Figure | None":
         colour = BLUE if i in front else GREY
         axes.plot([ms, ms], [low, high], color=colour, lw=1.2, alpha=0.6)
         axes.plot(ms, at, "o", color=colour, ms=7)
-        labels.append(axes.annotate(_short(cell.system, 28), (ms, at), color=INK))
+        labels.append(axes.annotate(short(cell.system, 28), (ms, at), color=INK))
     axes.set_xlabel("median latency of one query, ms (log scale)")
     axes.set_ylabel(f"{shown(standing.headline)}, 95 % interval")
     axes.margins(x=0.12, y=0.08)
-    _plain_ticks(axes)
+    plain_ticks(axes)
     place(labels, axes, axes.lines[1:])
     return picture
 
@@ -207,7 +178,7 @@ def kinds(standing: Standing) -> "Figure | None":
         axes.text(
             column, row, figure(value), ha="center", va="center", color="white" if dark else INK
         )
-    names = [f"{_short(kind) or '(none)'} ({len(rows)})" for kind, rows in members.items()]
+    names = [f"{short(kind) or '(none)'} ({len(rows)})" for kind, rows in members.items()]
     axes.set_xticks(range(len(names)), names)
     if sum(map(len, names)) > 80:
         axes.tick_params("x", rotation=35)
@@ -237,7 +208,7 @@ def pareto(points: Sequence[tuple[float, float]]) -> set[int]:
     }
 
 
-def _figure(wide: float, high: float) -> "tuple[Figure, Axes]":
+def canvas(wide: float, high: float) -> "tuple[Figure, Axes]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -248,7 +219,7 @@ def _figure(wide: float, high: float) -> "tuple[Figure, Axes]":
 
 def _rows(names: Sequence[str], extra: float = 0.8) -> "tuple[Figure, Axes]":
     """A figure with one row a name, the first on top."""
-    picture, axes = _figure(WIDTH, extra + 0.36 * max(2, len(names)))
+    picture, axes = canvas(WIDTH, extra + 0.36 * max(2, len(names)))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     return picture, axes
@@ -260,7 +231,7 @@ def _patch(stage: str) -> Any:  # a matplotlib handle
     return Patch(color=COLOURS[stage], label=stage)
 
 
-def _plain_ticks(axes: "Axes") -> None:
+def plain_ticks(axes: "Axes") -> None:
     """0.1, 1, 10 instead of powers of ten, with ticks between where the range is small."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -272,9 +243,9 @@ def _plain_ticks(axes: "Axes") -> None:
 
 
 def _name(cell: Cell) -> str:
-    return _short(cell.system)
+    return short(cell.system)
 
 
-def _short(text: str, length: int = NAME_WIDTH) -> str:
+def short(text: str, length: int = NAME_WIDTH) -> str:
     text = clean(text)
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,260 +1,222 @@
-"""The choice on one suite, from its cells to what the page shows."""
+"""The choice on each suite of a record, from its cells to what the page shows."""
 
-import json
-import re
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.choose.budget import QUANTITIES, Budget
-from bench.choose.decide import (
-    Candidate,
-    Optimism,
-    candidates,
-    choose,
-    confirmed,
-    cross_validated,
-    front,
-)
-from bench.stats import paired_bootstrap
+from bench.choose.confirm import confirmed, cross_validated
+from bench.choose.decide import ALPHA, Candidate, Choice, Values, candidates, choose, front
+from bench.choose.rows import considered, misses, stage
+from bench.choose.written import command_of, toml_of
+from bench.examples import finished
+from bench.metrics import parse_measure
+from bench.stats import compare_systems
 from qrels.errors import UsageError
-from reports.choice import ChoiceReport, Confirmation, Considered, Stage
-from reports.record import Cell, Record, SuiteInfo, SystemInfo
-from reports.standing import STAGES, percentile
-from reports.units import NONE, duration
-from rerankers import RERANKERS
-from retrievers import RETRIEVERS
-from retrievers.registry import parameters
+from reports.choice import ChoiceReport, Confirmation
+from reports.record import Cell, Record, SuiteInfo
+from reports.standing import standing
 
 SHOWN = ("p50", "p95", "index_mb", "memory_mb", "build_s")
 """The costs that the table has besides those of the budgets."""
+
+CHOOSE_ON, CONFIRM_ON = "dev", "test"
+"""The splits, where a suite has both."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How to choose: the budgets, what is cheap, on which measure (None: the suite's first)."""
+
+    budgets: Sequence[Budget] = ()
+    measure: str | None = None
+    seed: int = 13
+
+    @property
+    def cost(self) -> str:
+        return self.budgets[0].quantity if self.budgets else "p50"
+
+    @property
+    def quantities(self) -> list[str]:
+        return list(dict.fromkeys([*(budget.quantity for budget in self.budgets), *SHOWN]))
+
+    def measure_of(self, suite: SuiteInfo) -> str:
+        """The measure to choose by; UsageError where the suite has it not."""
+        measure = suite.measures[0]
+        if self.measure is not None:
+            measure = str(parse_measure(self.measure, suite.relevance_level))
+        if measure not in suite.measures:
+            raise UsageError(
+                f"{measure} was not measured on {suite.name}; there are {', '.join(suite.measures)}"
+            )
+        return measure
+
+
+def pairs(record: Record, suite: str | None = None) -> list[tuple[SuiteInfo, SuiteInfo | None]]:
+    """Each suite as choices are made on it, with its other split to confirm on, where it has both.
+
+    suite: only the one of this name; UsageError where there is none.
+    """
+    found = {(info.name, info.split): info for info in record.suites}
+    chosen = []
+    for (name, split), info in found.items():
+        both = {(name, CHOOSE_ON), (name, CONFIRM_ON)} <= found.keys()
+        if suite in (None, name) and not (both and split == CONFIRM_ON):
+            confirm = both and split == CHOOSE_ON
+            chosen.append((info, found[name, CONFIRM_ON] if confirm else None))
+    if not chosen:
+        names = ", ".join(dict.fromkeys(info.name for info in record.suites))
+        raise UsageError(f"no suite {suite!r}; there are: {names}")
+    return chosen
+
+
+def chosen_on(record: Record, suite: SuiteInfo, rule: Rule) -> tuple[list[Candidate], Choice]:
+    """The finished systems on *suite*, best first, and the choice among them.
+
+    Raises UsageError where no cell finished, or where the measure or a cost that a budget is on
+    was not measured.
+    """
+    cells = finished(suite, record.cells)
+    if not cells:
+        raise UsageError(f"no system finished on {suite.name} ({suite.split})")
+    found = candidates(cells, rule.measure_of(suite), rule.quantities, rule.seed)
+    check_measured(found, cells, rule.budgets)
+    return found, choose(found, rule.budgets, rule.cost, np.random.default_rng(rule.seed))
 
 
 def report_of(
     record: Record,
     suite: SuiteInfo,
-    budgets: Sequence[Budget],
-    measure: str | None = None,
-    held: Record | None = None,
+    rule: Rule = Rule(),
+    held: Sequence[Cell] = (),
+    name: str | None = None,
 ) -> ChoiceReport:
-    """What to ship on *suite*. held: a record of the same suite's other split, to confirm on.
+    """What to ship on *suite*.
 
-    Without it the choice is cross-validated. Raises UsageError where no cell finished, or where
-    the measure or a cost that a budget is on was not measured.
+    held: cells of its other split, to confirm on; without the chosen among them the choice is
+    cross-validated. name: what the suite is called on the command line. Errors as in `chosen_on`.
     """
-    here = (suite.name, suite.split)
-    cells = [c for c in record.cells if (c.suite, c.split) == here and c.error is None]
-    if not cells:
-        raise UsageError(f"no system finished on {suite.name} ({suite.split})")
-    measure = measure or suite.measures[0]
-    if measure not in suite.measures:
-        raise UsageError(
-            f"{measure} was not measured on {suite.name}; there are {', '.join(suite.measures)}"
-        )
-    found = candidates(cells, measure, record.seed)
-    check_measured(found, budgets)
-    cost = budgets[0].quantity if budgets else "p50"
-    choice = choose(found, budgets, cost, np.random.default_rng(record.seed))
-    on_front = front(found, cost, np.random.default_rng(record.seed))
+    found, choice = chosen_on(record, suite, rule)
     infos = {info.name: info for info in record.systems}
+    cells = {cell.system: cell for cell in finished(suite, record.cells)}
+    measure = rule.measure_of(suite)
+    priced = any(one.amounts[rule.cost] is not None for one in found)
+    on_front = front(found, rule.cost, shown_better(record, suite, measure, found))
+    info = infos[choice.chosen] if choice.chosen else None
+    chosen_values = next((one.values for one in found if one.name == choice.chosen), None)
+    confirmation, notes = confirm(choice, found, rule, measure, held)
+    limit = rule.budgets[0].limit / QUANTITIES[rule.cost].axis[1] if rule.budgets else None
     return ChoiceReport(
         suite=suite.name,
         split=suite.split,
         queries=suite.queries,
         measure=measure,
-        budgets=tuple(map(str, budgets)),
-        order=QUANTITIES[cost].title,
+        budgets=tuple(budget.text for budget in rule.budgets),
+        order=rule.cost,
+        limit=limit,
+        titles={name: QUANTITIES[name].title for name in rule.quantities},
         chosen=choice.chosen,
         best=choice.best,
+        cheapest=choice.rivals[0] if choice.rivals and priced else None,
         considered=tuple(
-            Considered(
-                name=one.name,
-                mean=one.quality.mean,
-                low=one.quality.low,
-                high=one.quality.high,
-                cost=one.amounts.get(cost),
-                amounts=amounts_of(one, budgets),
-                met=one.met(budgets),
-                front=on_front.get(one.name, ""),
-                rival=one.name in choice.rivals,
+            considered(
+                one,
+                cells[one.name].means[measure],
+                chosen_values,
+                rule.budgets,
+                choice,
+                on_front.get(one.name, ""),
+                rule.seed,
             )
             for one in found
         ),
-        misses=tuple(misses(found, budgets)) if choice.chosen is None else (),
-        confirmation=confirmation(choice.chosen, found, budgets, cost, measure, held, record.seed),
-        stages=tuple(stage(cell, infos[cell.system], measure, record.seed) for cell in cells),
-        command=command_of(suite, infos[choice.chosen]) if choice.chosen else "",
-        toml=toml_of(suite, infos[choice.chosen]) if choice.chosen else "",
-    )
-
-
-def check_measured(found: Sequence[Candidate], budgets: Sequence[Budget]) -> None:
-    """UsageError where no system has the cost that a budget is on."""
-    for budget in budgets:
-        if all(one.amounts.get(budget.quantity) is None for one in found):
-            raise UsageError(
-                f"{budget.quantity} was not measured (or on too few samples): run without "
-                "--no-latency, or leave that budget out"
-            )
-
-
-def amounts_of(candidate: Candidate, budgets: Sequence[Budget]) -> dict[str, str]:
-    """What the table shows of its costs, by title: those of the budgets, then the usual ones."""
-    names = dict.fromkeys([*(budget.quantity for budget in budgets), *SHOWN])
-    texts = {}
-    for name in names:
-        quantity, amount = QUANTITIES[name], candidate.amounts.get(name)
-        if amount is None:
-            texts[quantity.title] = NONE
-        elif amount.low == amount.high:
-            texts[quantity.title] = quantity.shown(amount.value)
-        else:
-            low, high = quantity.shown(amount.low), quantity.shown(amount.high)
-            texts[quantity.title] = f"{quantity.shown(amount.value)} [{low}, {high}]"
-    return texts
-
-
-def misses(found: Sequence[Candidate], budgets: Sequence[Budget]) -> list[tuple[str, str]]:
-    """Of each system by how much it fails, the nearest first: by the largest ratio to a limit."""
-    rows = []
-    for one in found:
-        far, texts = 1.0, []
-        for budget in budgets:
-            amount = one.amounts.get(budget.quantity)
-            if budget.met(amount) in ("yes", "unsure"):
-                continue
-            if amount is None:
-                far, text = np.inf, f"{budget.quantity} was not measured"
-            else:
-                ratio = max(amount.value / budget.limit, budget.limit / amount.value)
-                far, text = max(far, ratio), (
-                    f"{QUANTITIES[budget.quantity].title} "
-                    f"{QUANTITIES[budget.quantity].shown(amount.value)}, {ratio:.2f} x the limit"
-                    f" of {budget}"
-                )  # fmt: skip
-            texts.append(text)
-        rows.append((far, -one.quality.mean, one.name, "; ".join(texts)))
-    return [(name, text) for _, _, name, text in sorted(rows)]
-
-
-def confirmation(
-    chosen: str | None,
-    found: Sequence[Candidate],
-    budgets: Sequence[Budget],
-    cost: str,
-    measure: str,
-    held: Record | None,
-    seed: int,
-) -> Confirmation | None:
-    """The chosen system on the other split's queries, else by cross-validation."""
-    if chosen is None:
-        return None
-    if held is None:
-        crossed = cross_validated(found, budgets, cost, chosen, seed)
-        return None if crossed is None else _shown(crossed, None)
-    values = {
-        cell.system: np.array(cell.values[measure]) for cell in held.cells if cell.error is None
-    }
-    if chosen not in values:
-        raise UsageError(f"{chosen} did not finish on the queries to confirm on")
-    (suite,) = held.suites
-    how = f"{suite.name} ({suite.split})"
-    return _shown(confirmed(chosen, found, values, how, seed), suite.queries)
-
-
-def _shown(found: Optimism, queries: int | None) -> Confirmation:
-    return Confirmation(
-        how=found.how,
-        queries=queries,
-        seen=found.seen,
-        held=found.held,
-        difference=found.difference,
-        stable=found.stable,
-        rivals=found.rivals,
-    )
-
-
-def stage(cell: Cell, info: SystemInfo, measure: str, seed: int) -> Stage:
-    """What the stages of one system give and take."""
-    values = np.array(cell.values[measure])
-    first = np.array(cell.first_stage[measure]) if measure in cell.first_stage else None
-    rng = np.random.default_rng(seed)
-    return Stage(
-        name=cell.system,
-        first=None if first is None else float(first.mean()),
-        adds=None if first is None else paired_bootstrap(values, first, rng),
-        ceiling=float(np.mean(cell.ceiling[measure])) if measure in cell.ceiling else None,
-        depth=info.rerank_depth,
-        costs={
-            name: duration(ns)
-            for name in STAGES
-            if cell.cost and (ns := percentile(cell.cost, name, 50)) is not None
+        misses=() if choice.chosen else tuple(misses(found, rule.budgets)),
+        confirmation=confirmation,
+        stages=tuple(
+            stage(cells[one.name], infos[one.name].rerank_depth or suite.depth, measure, rule.seed)
+            for one in found
+        ),
+        failed={
+            cell.system: cell.error
+            for cell in record.cells
+            if (cell.suite, cell.split) == (suite.name, suite.split) and cell.error is not None
         },
-    )
-
-
-def command_of(suite: SuiteInfo, info: SystemInfo) -> str:
-    """The command that runs the system; a parameter that is None goes as null."""
-    given = {
-        **info.params,
-        **{f"reranker.{key}": value for key, value in info.reranker_params.items()},
-        **({"rerank_depth": info.rerank_depth} if info.reranker else {}),
-    }
-    names = "+".join(filter(None, (info.retriever, info.reranker)))
-    query = "&".join(
-        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()
-    )
-    spec = f"{names}?{query}" if query else names
-    return shlex.join(
-        ["python", "-m", "bench", "run", "--suite", suite.name, "--split", suite.split,
-         "--system", spec]
+        notes=(*notes, *remarks(record, cells.values())),
+        command=command_of(name or suite.name, info) if info else "",
+        toml=toml_of(name or suite.name, info) if info else "",
     )  # fmt: skip
 
 
-def _spec(name: str, given: Mapping[str, object]) -> str:
-    """A name with its parameters as the command line takes them."""
-    parts = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items()]
-    return f"{name}?{'&'.join(parts)}" if parts else name
+def remarks(record: Record, cells: Iterable[Cell]) -> Iterator[str]:
+    """What else to know: costs that could not be measured, a run that was interrupted."""
+    for cell in cells:
+        if cell.cost_error is not None:
+            yield f"The cost of {cell.system} could not be measured: {cell.cost_error}"
+    if record.status == "partial":
+        yield "The record is of a run that was interrupted."
 
 
-def toml_of(suite: SuiteInfo, info: SystemInfo) -> str:
-    """An experiment file of the one system. TOML has no null: such parameters go with the name."""
-    lines = [f"suites = [{_toml(suite.name)}]", "", "[[system]]", f"name = {_toml(info.name)}"]
-    lines += _part("retriever", "params", info.retriever, info.params)
-    if info.reranker is not None:
-        lines += _part("reranker", "reranker_params", info.reranker, info.reranker_params)
-        lines.append(f"rerank_depth = {info.rerank_depth}")
-    return "\n".join(lines) + "\n"
+def check_measured(
+    found: Iterable[Candidate], cells: Sequence[Cell], budgets: Sequence[Budget]
+) -> None:
+    """UsageError where no system has the cost that a budget is on, saying how to get it."""
+    for budget in budgets:
+        if any(one.amounts[budget.quantity] is not None for one in found):
+            continue
+        samples = [np.size(cell.cost.latency_ns.get("total", ())) for cell in cells if cell.cost]
+        needed = QUANTITIES[budget.quantity].samples
+        if not samples and (reasons := [cell.cost_error for cell in cells if cell.cost_error]):
+            raise UsageError(f"{budget.text}: no cost could be measured: {reasons[0]}")
+        if not samples:
+            raise UsageError(
+                f"{budget.text}: the record has no costs; run it again without --no-latency"
+            )
+        if max(samples) < needed:
+            raise UsageError(
+                f"{budget.text}: takes {needed} samples, the record has {max(samples)} of each "
+                "system; `bench choose EXPERIMENT.toml` takes as many as are needed"
+            )
+        raise UsageError(f"{budget.text}: no system has a figure for {budget.quantity}")
 
 
-def _part(role: str, key: str, name: str, params: Mapping[str, object]) -> list[str]:
-    """The lines of a retriever or a reranker."""
-    registry = {"retriever": RETRIEVERS, "reranker": RERANKERS}[role]
-    usual = parameters(registry.load(name)) if name in registry.builtins else {}
-    nulls = {
-        key: value
-        for key, value in params.items()
-        if value is None and usual.get(key, "") is not None
+def shown_better(
+    record: Record, suite: SuiteInfo, measure: str, found: Sequence[Candidate]
+) -> Collection[tuple[str, str]]:
+    """The pairs, better one first, that are shown to differ among all pairs, as in the report."""
+    compared = standing(record, suite).comparison(measure)
+    if len(found) < 2:
+        return ()
+    all_pairs = (
+        compared.pairs
+        if compared
+        else compare_systems(
+            {one.name: one.values for one in found}, np.random.default_rng(record.seed)
+        ).pairs
+    )
+    return {
+        (pair.a, pair.b) if pair.difference > 0 else (pair.b, pair.a)
+        for pair in all_pairs
+        if pair.p_holm <= ALPHA
     }
-    table = _table({key: value for key, value in params.items() if value is not None})
-    return [f"{role} = {_toml(_spec(name, nulls))}", *([f"{key} = {table}"] if table else [])]
 
 
-def _table(values: Mapping[str, object]) -> str:
-    inside = ", ".join(f"{_key(key)} = {_toml(value)}" for key, value in values.items())
-    return f"{{ {inside} }}" if inside else ""
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch("[A-Za-z0-9_-]+", key) else _toml(key)
-
-
-def _toml(value: object) -> str:
-    """A value of JSON as TOML writes it; json's strings and numbers are TOML's too."""
-    if isinstance(value, Mapping):
-        return _table(value) or "{}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f") if isinstance(value, str) else text
+def confirm(
+    choice: Choice, found: Sequence[Candidate], rule: Rule, measure: str, held: Sequence[Cell]
+) -> tuple[Confirmation | None, list[str]]:
+    """The choice on the held cells, else by cross-validation; and what there is to note."""
+    if choice.chosen is None or len(found) < 2:
+        return None, []
+    values: dict[str, Values] = {
+        cell.system: np.array(cell.values[measure])
+        for cell in held
+        if cell.error is None and measure in cell.values
+    }
+    if choice.chosen in values:
+        where = f"{held[0].suite} ({held[0].split})"
+        kept = {name: values[name] for name in choice.contenders if name in values}
+        absent = [name for name in choice.contenders if name not in values]
+        notes = [f"Not run on {where}, or failed there: {', '.join(absent)}."] if absent else []
+        return confirmed(choice.chosen, found, kept, where, rule.seed), notes
+    notes = [f"{choice.chosen} was not run on {held[0].split}, or failed there."] if held else []
+    return cross_validated(found, rule.budgets, rule.cost, rule.seed), notes

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from reports.record import SystemInfo
@@ -26,12 +27,17 @@ def command_of(suite: str, info: SystemInfo) -> str:
 
 
 def toml_of(suite: str, info: SystemInfo) -> str:
-    """An experiment file of the one system. TOML has no null: such parameters go with the name."""
+    """An experiment file of the one system.
+
+    TOML has no null, and a list could be taken for a grid of what a plug-in's parameter may be:
+    such parameters go with the name.
+    """
     lines = [f"suites = [{_toml(suite)}]", "", "[[system]]", f"name = {_toml(info.name)}"]
     params = changed(RETRIEVERS, info.retriever, info.params)
-    lines += _part("retriever", "params", info.retriever, params)
+    lines += _part("retriever", "params", info.retriever, params, RETRIEVERS)
     if info.reranker is not None:
-        lines += _part("reranker", "reranker_params", info.reranker, _reranker_params(info))
+        params = _reranker_params(info)
+        lines += _part("reranker", "reranker_params", info.reranker, params, RERANKERS)
         lines.append(f"rerank_depth = {info.rerank_depth}")
     return "\n".join(lines) + "\n"
 
@@ -63,11 +69,12 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _part(role: str, key: str, name: str, params: Params) -> list[str]:
+def _part(role: str, key: str, name: str, params: Params, registry: Registry) -> list[str]:
     """The lines of a retriever or a reranker."""
-    nulls = {key: value for key, value in params.items() if value is None}
-    table = _table({key: value for key, value in params.items() if value is not None})
-    spec = _spec(parse_spec(name)[0], nulls)
+    plain = parse_spec(name)[0]
+    apart = (NoneType,) if plain in registry.builtins else (NoneType, list)
+    table = _table({key: value for key, value in params.items() if not isinstance(value, apart)})
+    spec = _spec(plain, {key: value for key, value in params.items() if isinstance(value, apart)})
     return [f"{role} = {_toml(spec)}", *([f"{key} = {table}"] if table else [])]
 
 

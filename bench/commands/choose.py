@@ -1,6 +1,7 @@
 """`bench choose`: which configuration to ship."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,127 +9,133 @@ from bench.commands.common import FINE, WORSE, check_device, positive, say
 from qrels.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.choose.budget import Budget
+    from bench.choose.report import Rule
     from reports.choice import ChoiceReport
-    from reports.record import Record, SuiteInfo
+    from reports.record import Cell, Record, SuiteInfo
 
 HELP = "the configuration to ship, within a budget"
+QUANTITIES = "p50 p95 p99 mean (us, ms, s), index_mb, memory_mb, build_s, encode_s, qps"
+"""`bench.choose.budget.QUANTITIES`, not imported as --help is quick; a test holds them equal."""
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "The cheapest system within the budget that is not shown to be worse than the best. "
+        "Exit code 1 where nothing keeps to the budget."
+    )
     add = command.add_argument
     add("what", type=Path, metavar="DIR|FILE.toml",
-        help="a result folder, or an experiment to run on dev and confirm on test")  # fmt: skip
+        help="a result folder; or an experiment: run on dev to choose, on test to confirm"
+        )  # fmt: skip
     add("--budget", action="append", default=[], metavar="'p95<=50ms'",
-        help="p50 p95 p99 mean index_mb memory_mb build_s encode_s qps; repeatable, all must hold; "
-        "the first says what is cheap (p50 without one)")  # fmt: skip
+        help=f"a limit on {QUANTITIES}; repeatable, all must hold; the first says what is cheap "
+        "(p50 without any)")  # fmt: skip
     add("--measure", metavar="nDCG@10", help="instead of the suite's first")
     add("--suite", metavar="NAME", help="one of several")
-    add("--confirm", type=Path, metavar="DIR", help="a result folder of the other split")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")
+    add("--confirm", type=Path, metavar="DIR",
+        help="a result folder of the same systems on the test split")  # fmt: skip
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where models of FILE.toml run")
     add("--threads", type=positive, help="threads while timing; all cores by default")
-    add("--out", type=Path, metavar="DIR", help="write choice.md, its plot and choice.json")
+    add("--seed", type=int, default=13, help="of resampling (13)")
+    add("--out", type=Path, metavar="DIR",
+        help="write choice.md, its plots and choice.json; of FILE.toml the record too")  # fmt: skip
 
 
 def main(options: argparse.Namespace) -> int:
     """`bench choose`: 1 where nothing keeps to the budget."""
     from bench.choose.budget import parse_budget
-    from bench.choose.report import report_of
+    from bench.choose.report import Rule, pairs, report_of
     from bench.metrics import parse_measure
-    from reports.choice import render
+    from reports.choice_page import render
 
     check_device(options.device)
-    budgets = [parse_budget(text) for text in options.budget]
-    measure = str(parse_measure(options.measure)) if options.measure else None
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed}; expected 0 or more")
+    if options.measure:
+        parse_measure(options.measure)
+    rule = Rule([parse_budget(text) for text in options.budget], options.measure, options.seed)
+    names: Mapping[str, str] = {}
     if options.what.suffix == ".toml":
-        reports = from_experiment(options, budgets, measure)
+        record, names = run(options, rule)
     else:
-        record = _load(options.what)
-        held = _load(options.confirm) if options.confirm else None
-        reports = [
-            report_of(record, suite, budgets, measure, held and part(held, suite))
-            for suite in wanted(record, options.suite)
-        ]
-    print("\n".join(map(render, reports)), end="")
+        record = load(options.what)
+    other = load(options.confirm) if options.confirm else record
+    reports = [
+        report_of(record, suite, rule, held(other, suite, confirm, bool(options.confirm)),
+                  names.get(suite.name))
+        for suite, confirm in pairs(record, options.suite)
+    ]  # fmt: skip
+    print(render(reports), end="")
     if options.out:
         write_all(reports, options.out)
     return WORSE if any(report.chosen is None for report in reports) else FINE
 
 
-def from_experiment(
-    options: argparse.Namespace, budgets: "list[Budget]", measure: str | None
-) -> "list[ChoiceReport]":
-    """Run each suite on its dev split, choose, and run what was chosen and its rivals on test."""
+def run(options: argparse.Namespace, rule: "Rule") -> "tuple[Record, Mapping[str, str]]":
+    """The record of an experiment run to choose from, and by suite what the file calls it."""
     from dataclasses import replace
 
-    from bench.choose.report import report_of
-    from bench.config import choose_systems, read_experiment
+    from bench.choose.experiment import run_to_choose
+    from bench.commands.report import write_result
+    from bench.config import read_experiment
     from bench.latency import Protocol
-    from bench.runner import Options, run_experiment
-    from qrels.suites import SETS, load_suite, shipped, splits
+    from bench.output import whole_folder
+    from bench.runner import Options
 
+    if options.confirm:
+        raise UsageError("--confirm goes with a result folder; an experiment is run on both splits")
     experiment = read_experiment(options.what)
+    named = {Path(str(name)).name: str(name) for name in experiment.suites}
+    if options.suite is not None:
+        if options.suite not in named:
+            raise UsageError(f"{options.what} has no suite {options.suite!r}")
+        experiment = replace(experiment, suites=[named[options.suite]])
     protocol = Protocol(threads=options.threads, device=options.device)
-    reports = []
-    for name in map(str, experiment.suites):  # read from a file, so none of them is a Suite
-        folder = SETS / name if name in shipped() else Path(name)
-        if options.suite not in (None, folder.name):
-            continue
-        both = {"dev", "test"} <= set(splits(folder))
-        on_dev = replace(experiment, suites=[name], split="dev" if both else experiment.split)
-        record = run_experiment(on_dev, None, Options(protocol, options.device), say)
-        (suite,) = record.suites
-        report = report_of(record, suite, budgets, measure)
-        if both and report.chosen is not None:
-            rivals = [one.name for one in report.considered if one.rival]
-            known = experiment.systems or choose_systems(load_suite(name).systems, ())
-            systems = [system for system in known if system.name in rivals]
-            on_test = replace(experiment, suites=[name], split="test", systems=systems)
-            held = run_experiment(on_test, None, Options(None, options.device), say)
-            report = report_of(record, suite, budgets, measure, held)
-        reports.append(report)
-    if not reports:
-        raise UsageError(f"{options.what} has no suite {options.suite!r}")
-    return reports
+    how = Options(protocol, options.device, command=options.line)
+    if options.out is None:
+        return run_to_choose(experiment, rule, how, say), named
+    with whole_folder(options.out / "record") as folder:
+        record = run_to_choose(experiment, rule, how, say)
+        write_result(record, folder)
+    return record, named
 
 
-def wanted(record: "Record", name: str | None) -> "list[SuiteInfo]":
-    """The suites of the record, or the one that was asked for."""
-    found = [suite for suite in record.suites if name in (None, suite.name)]
-    if not found:
-        raise UsageError(f"no suite {name!r}; the record has {[s.name for s in record.suites]}")
-    return found
+def held(
+    record: "Record", suite: "SuiteInfo", confirm: "SuiteInfo | None", given: bool
+) -> "Sequence[Cell]":
+    """The cells to confirm on: of the split *confirm*, or of the other one in a *given* record."""
+    if given:
+        splits = [s for s in record.suites if s.name == suite.name and s.split != suite.split]
+        if len(splits) != 1:
+            raise UsageError(
+                f"--confirm: expected one split of {suite.name} other than {suite.split}, "
+                f"got {len(splits)}"
+            )
+        confirm = splits[0]
+    if confirm is None:
+        return ()
+    here = (confirm.name, confirm.split)
+    return [cell for cell in record.cells if (cell.suite, cell.split) == here]
 
 
-def part(record: "Record", suite: "SuiteInfo") -> "Record":
-    """The part of a record that is of *suite*, on another split."""
-    from dataclasses import replace
-
-    found = [one for one in record.suites if one.name == suite.name and one.split != suite.split]
-    if len(found) != 1:
-        raise UsageError(f"--confirm: expected one other split of {suite.name}, got {len(found)}")
-    here = (found[0].name, found[0].split)
-    cells = tuple(cell for cell in record.cells if (cell.suite, cell.split) == here)
-    return replace(record, suites=tuple(found), cells=cells)
-
-
-def write_all(reports: "list[ChoiceReport]", folder: Path) -> None:
+def write_all(reports: "Sequence[ChoiceReport]", folder: Path) -> None:
     """The page with its plots and the same as JSON."""
-    from reports.choice import render
+    from reports.choice_page import render
+    from reports.choice_plot import draw
     from reports.files import write
-    from reports.plots import draw_choice
     from reports.serial import dumps
 
-    pages = [render(report, draw_choice(report, folder)) for report in reports]
-    write(folder / "choice.md", "\n".join(pages).encode("utf-8", "backslashreplace"))
+    page = render(reports, draw(reports, folder))
+    write(folder / "choice.md", page.encode("utf-8", "backslashreplace"))
     write(folder / "choice.json", (dumps(reports) + "\n").encode("utf-8", "backslashreplace"))
     say(f"choice: {folder / 'choice.md'}")
 
 
-def _load(path: Path) -> "Record":
-    from reports.record import RecordError, load
+def load(path: Path) -> "Record":
+    from reports.record import RecordError
+    from reports.record import load as read
 
     try:
-        return load(path)
+        return read(path)
     except RecordError as error:
         raise UsageError(str(error)) from error

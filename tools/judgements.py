@@ -140,8 +140,8 @@ def figures(log: Log, splits: Mapping[str, str]) -> str:
         a = agreement(log, 4)
         lines.append(
             f"\n{a['pairs']:,} pairs, drawn at random within each grade, were judged anew from the "
-            f"guidelines alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; kappa "
-            f"{a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}], which on a sample drawn by "
+            f"guidelines alone: equal in {a['equal']:.1%}, within one in {a['within_one']:.1%}; "
+            f"kappa {a['kappa']:.3f} [{a['low']:.3f}, {a['high']:.3f}], which on a sample drawn by "
             "grade is not comparable with the one above. This check changes no grade."
         )
     return "\n".join(lines)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from bench.metrics import parse_measure
 from bench.runner import comparisons, interval
 from bench.sources import Rankings, Source, loadable
 from qrels.data import UNJUDGED, Suite
@@ -74,7 +76,8 @@ def combined(
 def shared(group: Sequence[Source], measures: Sequence[str]) -> SuiteInfo:
     """The suite of a group with the measures that all have, or those asked for.
 
-    DataError names both sides and what differs, where it is not the same suite.
+    A binary measure asked for without a relevance level has the suite's. DataError names both
+    sides and what differs, where it is not the same suite.
     """
     first = group[0]
     for other in group[1:]:
@@ -89,7 +92,9 @@ def shared(group: Sequence[Source], measures: Sequence[str]) -> SuiteInfo:
     common = [
         name for name in first.suite.measures if all(name in one.cell.values for one in group)
     ]
-    for name in measures:
+    level = first.suite.relevance_level
+    asked = tuple(dict.fromkeys(str(parse_measure(name, level)) for name in measures))
+    for name in asked:
         if name not in common:
             raise UsageError(
                 f"{name} is not among the measures that all have on {first.suite.name}: "
@@ -97,20 +102,32 @@ def shared(group: Sequence[Source], measures: Sequence[str]) -> SuiteInfo:
             )
     if not common:
         raise UsageError(f"no measure on {first.suite.name} is common to all")
-    return replace(first.suite, measures=tuple(measures or common))
+    return replace(first.suite, measures=asked or tuple(common))
 
 
 def labels(group: Sequence[Source]) -> list[str]:
-    """A name for each, all different: the system's, with the folder's where two share it."""
+    """A name for each, all different: the system's, with the folder's where two share it.
+
+    Where the folders share a name too their paths are given; of a run file, its path alone.
+    """
     names = [source.cell.system for source in group]
     if len(set(names)) < len(names):
-        names = [f"{source.origin.name}:{source.cell.system}" for source in group]
+        names = [f"{folder_of(source).name}:{source.cell.system}" for source in group]
     if len(set(names)) < len(names):
-        names = [f"{source.origin}:{source.cell.system}" for source in group]
+        names = [
+            str(source.origin)
+            if source.origin.is_file()
+            else f"{source.origin}:{source.cell.system}"
+            for source in group
+        ]
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"{name} is given twice")
     return names
+
+
+def folder_of(source: Source) -> Path:
+    return source.origin.parent if source.origin.is_file() else source.origin
 
 
 def relabelled(cell: Cell, label: str, measures: Sequence[str], seed: int) -> Cell:

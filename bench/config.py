@@ -103,13 +103,17 @@ def read_experiment(path: Path) -> Experiment:
         if "system" in table
         else None
     )
+    try:
+        unique(systems or ())
+    except UsageError as error:
+        raise DataError(f"{path}: {error}") from error
     if systems == []:
         raise DataError(f"{path}: 'system' is empty; leave it out for the suite's own systems")
     if not table.get("suites"):
         raise DataError(f"{path}: 'suites' is missing; expected a list of suite names or folders")
     return Experiment(
         suites=[_beside(path, name) for name in table["suites"]],
-        systems=unique(systems) if systems else None,
+        systems=systems,
         name=table.get("name", path.stem),
         split=table.get("split"),
         measures=table.get("measures"),

@@ -2,11 +2,12 @@
 
 import inspect
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from qrels.errors import DataError
+from qrels.errors import BenchError, DataError
 from rerankers import RERANKERS
 from retrievers import RETRIEVERS
 from retrievers.registry import Registry, parse_spec
@@ -18,7 +19,11 @@ PARTS = (
 )
 """Where parameters stand: the table, whose they are, what goes before a key, and the names."""
 
-LISTS = ("Sequence", "list", "tuple", "Iterable", "Mapping", "dict", "Any", "object")
+LISTS = re.compile(
+    r"\b(\w*Sequence|[Ll]ist|[Tt]uple|Iterable|Collection|\w*Mapping|[Dd]ict|(frozen)?set|NDArray"
+    r"|ndarray|Any|object)\b"
+)
+"""Words in the annotation of a parameter that takes a list itself."""
 
 
 def expanded(entry: Entry, where: str) -> Iterator[dict[str, Any]]:
@@ -47,13 +52,15 @@ def _axes(entry: Entry, where: str) -> Iterator[tuple[str, Sequence[Any]]]:
     for table, role, prefix, registry in PARTS:
         given = entry.get(table, {})
         for key, value in given.items() if isinstance(given, dict) else ():
-            if isinstance(value, list) and not _takes_list(registry, entry.get(role), key):
+            if isinstance(value, list) and not _takes_list(registry, entry.get(role), key, where):
                 found[f"{prefix}{key}"] = value
     if isinstance(entry.get("rerank_depth"), list):
         found["rerank_depth"] = entry["rerank_depth"]
     for key, value in entry.get("grid", {}).items():
         if not isinstance(value, list):
             raise DataError(f"{where}: grid.{key} = {value!r}; expected a list of values")
+        if key in found or key in _given(entry):
+            raise DataError(f"{where}: {key} has a value and is in grid; expected one of the two")
         found[key] = value
     for key, value in found.items():
         if not value:
@@ -61,17 +68,26 @@ def _axes(entry: Entry, where: str) -> Iterator[tuple[str, Sequence[Any]]]:
         yield key, value
 
 
-def _takes_list(registry: Registry, spec: object, key: str) -> bool:
+def _given(entry: Entry) -> set[str]:
+    """The keys that the table gives outside `grid`, as `grid` would write them."""
+    found = {f"{prefix}{key}" for table, _, prefix, _ in PARTS for key in entry.get(table, {})}
+    return found | ({"rerank_depth"} & set(entry))
+
+
+def _takes_list(registry: Registry, spec: object, key: str, where: str) -> bool:
     """Whether the parameter wants a list itself, by its annotation, or else by its default."""
     if not isinstance(spec, str):
         return True  # the reader of the table says what is wrong with it
-    signature = inspect.signature(registry.load(parse_spec(spec.partition("+")[0])[0]))
+    try:
+        signature = inspect.signature(registry.load(parse_spec(spec)[0]))
+    except BenchError as error:
+        raise DataError(f"{where}: {error}") from error
     if key not in signature.parameters:
         return False
     parameter = signature.parameters[key]
     if parameter.annotation is inspect.Parameter.empty:
         return isinstance(parameter.default, list | tuple | Mapping)
-    return any(word in str(parameter.annotation) for word in LISTS)
+    return LISTS.search(str(parameter.annotation)) is not None
 
 
 def _at(entry: Entry, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +107,7 @@ def _at(entry: Entry, chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(name: str, chosen: Mapping[str, Any]) -> str:
     parts = "&".join(
-        f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in chosen.items()
+        f"{key}={json.dumps(value, ensure_ascii=False, default=str)}"
+        for key, value in chosen.items()
     )
     return f"{name}{'&' if '?' in name else '?'}{parts}"

@@ -3,13 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from bench.config import System
 from bench.system import Built, close, make, own_documents, rerank, retrieve
 from qrels.data import Run, Suite
-from rerankers.base import Prepares
-from retrievers.base import Closes, Reads
+from rerankers.base import Prepares, Reranker
+from retrievers.base import Closes, Reads, Retriever
 
 
 class Shared:
@@ -23,51 +23,88 @@ class Shared:
         self.suite = suite
         self._left: Counter[str] = Counter()
         self._kept: dict[str, Any] = {}  # a first stage's run, a reranker, or what was read
+        firsts = {}
         for system in systems:
-            self._left.update(_keys(system))
+            keys = _keys(system)
+            self._left.update(keys)
+            firsts[keys[0]] = make(system, suite.corpus).retriever
+        self._left.update(filter(None, map(_reading, firsts.values())))
 
     def stages(self, system: System) -> tuple[Run, Run]:
         """The checked rankings of the first stage, and after reranking, (n_queries, depth)."""
         keys = _keys(system)
         built = make(system, self.suite.corpus)
         try:
-            first = self._kept.get(keys[0])
-            if first is None:
-                first = self._kept[keys[0]] = self._first(built)
+            first = self._first(built, keys[0])
             if built.reranker is None:
                 return first, first
-            ready = self._kept.get(keys[1])
-            if ready is None:
-                if isinstance(built.reranker, Prepares):
-                    built.reranker.prepare(self.suite.corpus)
-                ready = self._kept[keys[1]] = built.reranker
-            return first, rerank(built._replace(reranker=ready), self.suite.queries.texts, first)
+            ready = built._replace(reranker=self._ready(built, keys[1]))
+            return first, rerank(ready, self.suite.queries.texts, first)
         finally:
-            close(built._replace(reranker=None))
             self._done(keys)
 
-    def _first(self, built: Built) -> Run:
-        """The retriever indexed, from what was read before where it can, and asked."""
-        if isinstance(built.retriever, Reads):
-            key = f"read {built.retriever.reading()}"
-            if key not in self._kept:
-                self._kept[key] = built.retriever.read(self.suite.corpus)
-            built.retriever.index_read(self._kept[key], self.suite.corpus)
-        else:
-            built.retriever.index(self.suite.corpus)
-        exclude = own_documents(self.suite) if self.suite.rules.exclude_self else None
-        return retrieve(built, self.suite.queries.texts, self.suite.depth, exclude=exclude)
+    def _first(self, built: Built, key: str) -> Run:
+        """The first stage's rankings: those that are kept, or of the retriever indexed now."""
+        if key not in self._kept:
+            try:
+                self._index(built.retriever)
+                exclude = own_documents(self.suite) if self.suite.rules.exclude_self else None
+                self._kept[key] = retrieve(
+                    built, self.suite.queries.texts, self.suite.depth, exclude=exclude
+                )
+            finally:
+                close(built._replace(reranker=None))
+        return cast("Run", self._kept[key])
+
+    def _index(self, retriever: Retriever) -> None:
+        """Index the corpus, from what was read before where the retriever can."""
+        key = _reading(retriever)
+        if key is None:
+            retriever.index(self.suite.corpus)
+            return
+        assert isinstance(retriever, Reads)  # it has a reading
+        self._left[key] -= 1
+        read = self._kept.pop(key, None)
+        if read is None:
+            read = retriever.read(self.suite.corpus)
+        if self._left[key] > 0:
+            self._kept[key] = read
+        retriever.index_read(read, self.suite.corpus)
+
+    def _ready(self, built: Built, key: str) -> Reranker | None:
+        """The reranker, prepared: the one that is kept, or else this system's own."""
+        if key not in self._kept:
+            self._kept[key] = built.reranker  # which is closed even if it cannot be prepared
+            try:
+                if isinstance(built.reranker, Prepares):
+                    built.reranker.prepare(self.suite.corpus)
+            except BaseException:
+                self._forget(key)
+                raise
+        return cast("Reranker | None", self._kept[key])
 
     def _done(self, keys: Sequence[str]) -> None:
-        """Forget what no later system needs; all that was read goes with the last system."""
+        """Forget what no later system needs."""
         for key in keys:
             self._left[key] -= 1
             if self._left[key] <= 0:
-                part = self._kept.pop(key, None)
-                if isinstance(part, Closes):
-                    part.close()
-        if not +self._left:
-            self._kept.clear()
+                self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        part = self._kept.pop(key, None)
+        if isinstance(part, Closes):
+            part.close()
+
+
+def _reading(retriever: object) -> str | None:
+    """What the retriever's reading of the corpus is known by, None where it has none."""
+    if not isinstance(retriever, Reads):
+        return None
+    kind = type(retriever)  # a subclass may read otherwise
+    try:
+        return f"read {kind.__module__}:{kind.__qualname__} {retriever.reading()}"
+    except Exception:  # a plug-in may raise anything; `index` will say what is wrong
+        return None
 
 
 def _keys(system: System) -> list[str]:

@@ -12,6 +12,7 @@ from bench.evaluate import DEFAULTS
 from bench.gate.baseline import rankings_of
 from bench.metrics import parse_measure
 from bench.runner import interval, measure_run
+from bench.system import drop, own_documents
 from qrels.data import ABSENT, Corpus, Queries, Run, Suite
 from qrels.errors import DataError, UsageError, unknown
 from qrels.positions import make_run, positions
@@ -47,17 +48,21 @@ def sources(
     """Everything that the arguments name: `DIR[:SYSTEM]`, record.json[:SYSTEM], or a run file.
 
     qrels, suite: what run files are measured on; suite and split also choose among a record's.
-    Failed cells are left out. Raises UsageError or DataError for what cannot be read.
+    Failed cells are left out; to name one is a UsageError. Raises UsageError or DataError for
+    what cannot be read.
     """
     found: list[Source] = []
     judged = _judged(qrels, suite, split, measures)
+    only = judged.name if isinstance(judged, Suite) else Path(suite).name if suite else None
     for argument in arguments:
         path, system = split_argument(argument)
         if path.is_dir() or path.suffix == ".json":
-            found += _of_record(path, system, argument, suite, split)
+            found += _of_record(path, system, argument, only, split)
         elif system is not None:
             raise UsageError(f"{argument!r}: a run file has no systems to choose from")
         elif judged is None:
+            if suite is not None:
+                load_suite(suite, split)  # says what is wrong with it
             raise UsageError(f"{path} is a run file: give --qrels FILE or --suite NAME with it")
         else:
             found.append(_of_run(path, argument, judged, measures, seed))
@@ -79,7 +84,10 @@ def loadable(info: SuiteInfo, given: str | None = None) -> Suite | None:
     name = given or (info.name if info.name in shipped() else None)
     if name is None:
         return None
-    suite = load_suite(name, info.split)
+    try:
+        suite = load_suite(name, info.split)
+    except UsageError:
+        return None  # a name within the record, or a split that is no more
     if suite.digest == info.digest:
         return suite
     if given:
@@ -102,12 +110,13 @@ def _of_record(
     if system is not None and system not in names:
         raise UsageError(f"{path}: {unknown('system', system, names)}")
     infos = {(info.name, info.split): info for info in record.suites}
-    wanted = Path(suite).name if suite else None
     for cell in record.cells:
         info = infos[cell.suite, cell.split]
-        if cell.error is not None or (system is not None and cell.system != system):
+        if (suite or info.name) != info.name or (split or info.split) != info.split:
             continue
-        if (wanted or info.name) == info.name and (split or info.split) == info.split:
+        if cell.system == system and cell.error is not None:
+            raise UsageError(f"{given}: {system!r} failed on {info.name}: {cell.error}")
+        if cell.error is None and system in (None, cell.system):
             yield Source(info, cell, _reader(cell, folder), folder, given)
 
 
@@ -144,11 +153,12 @@ def _of_run(
     """A run file, measured on a suite or on a qrels file."""
     rows = read_run(path)
     if isinstance(judged, Suite):
-        suite, run = judged, run_on(judged, rows)
+        suite, (run, names) = judged, run_on(judged, rows)
         info = suite_info(suite, with_text=True)
     else:
         suite, run = _on_qrels(judged, rows, measures)
-        info = replace(suite_info(suite, with_text=False), documents=0)
+        names = suite.corpus.doc_ids
+        info = replace(suite_info(suite, with_text=False), documents=0, depth=0)
     if not (run.docs != ABSENT).any():
         raise DataError(f"{path}: none of its queries is in {suite.name}")
     values = measure_run(suite, run)
@@ -165,13 +175,22 @@ def _of_run(
         run_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
         cost=None,
     )
-    return Source(info, cell, _reader(cell, path.parent), path, given)
+    return Source(info, cell, lambda: _ranked(suite.queries.query_ids, run, names), path, given)
 
 
-def run_on(suite: Suite, rows: RunRows) -> Run:
-    """The rows of a run file as positions of *suite*, cut to its depth.
+def _ranked(query_ids: Sequence[str], run: Run, names: Sequence[str]) -> Rankings:
+    """The ids of the run by query, best first: a run file need not have them in that order."""
+    return {
+        query: [names[doc] for doc in docs if doc != ABSENT]
+        for query, docs in zip(query_ids, run.docs.tolist(), strict=True)
+    }
 
-    Queries that the suite lacks are left out; documents that it lacks keep their place, unjudged.
+
+def run_on(suite: Suite, rows: RunRows) -> tuple[Run, Sequence[str]]:
+    """The rows of a run file cut to the suite's depth, and the ids of its positions.
+
+    Queries that the suite lacks are left out; documents that it lacks keep their place, unjudged;
+    a query's own document goes where the suite has that rule.
     """
     known = [*suite.corpus.doc_ids, *suite.qrels.extra_doc_ids]
     names, docs = positions([*known, *rows.doc_ids])
@@ -181,7 +200,9 @@ def run_on(suite: Suite, rows: RunRows) -> Run:
     run = make_run(
         queries[keep], docs[len(known) :][keep], rows.scores[keep], len(suite.queries), names
     )
-    return Run(run.docs[:, : suite.depth], run.scores[:, : suite.depth])
+    if suite.rules.exclude_self:
+        return drop(run, run.docs == own_documents(suite)[:, None], suite.depth), names
+    return Run(run.docs[:, : suite.depth], run.scores[:, : suite.depth]), names
 
 
 def _on_qrels(path: Path, rows: RunRows, measures: Sequence[str]) -> tuple[Suite, Run]:

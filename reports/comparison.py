@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from reports import sections
 from reports.record import Record, SuiteInfo
 from reports.sections import joined
-from reports.standing import shown, standing
+from reports.standing import Standing, shown, standing
 from reports.summary import answer, place
 from reports.table import escape, markdown
 from reports.units import NONE, count, figure, signed
@@ -37,7 +37,11 @@ class QueryComparison:
     rankings: tuple[tuple[Place, ...], tuple[Place, ...]]
 
 
-def render(record: Record, queries: Sequence[tuple[SuiteInfo, Sequence[QueryComparison]]]) -> str:
+def render(
+    record: Record,
+    queries: Sequence[tuple[SuiteInfo, Sequence[QueryComparison]]],
+    alpha: float = 0.05,
+) -> str:
     """The page of everything compared; *queries* by suite, where they were asked for."""
     parts = []
     several = len(record.suites) > 1
@@ -46,7 +50,7 @@ def render(record: Record, queries: Sequence[tuple[SuiteInfo, Sequence[QueryComp
         if several:
             parts.append(f"## {place(found)}")
         parts.append(answer(found)[0])
-        parts.append(sections.board(found))
+        parts.append(sections.board(found, alpha))
         for measure in suite.measures:
             if not measure.startswith("Judged"):  # of the judgements, not of the systems
                 parts += [f"**{shown(measure)}**", sections.pair_table(found, measure)]
@@ -55,23 +59,24 @@ def render(record: Record, queries: Sequence[tuple[SuiteInfo, Sequence[QueryComp
         if kinds := sections.kinds(found):
             parts += ["**By kind of query**", kinds]
     for suite, chosen in queries:
-        parts.append(_queries(record, suite, chosen))
+        parts.append(_queries(record, standing(record, suite), chosen))
     return joined(*parts) + "\n"
 
 
-def _queries(record: Record, suite: SuiteInfo, chosen: Sequence[QueryComparison]) -> str:
+def _queries(record: Record, found: Standing, chosen: Sequence[QueryComparison]) -> str:
+    suite = found.suite
     a, b, *_ = [c.system for c in record.cells if (c.suite, c.split) == (suite.name, suite.split)]
     measure = shown(suite.measures[0])
     if not chosen:
         return f"**{escape(a)}** and **{escape(b)}** have the same {measure} on every query."
     head = (
         f"**Queries behind the difference in {measure} of {escape(a)} less {escape(b)}**, on "
-        f"{escape(suite.name)} ({escape(suite.split)}): {count(len(chosen), 'query')}, the largest "
+        f"{place(found)}: {count(len(chosen), 'query')}, the largest "
         f"first. Rankings to {BEST}, grades in brackets where they are at hand, a dash where there "
         f"is none. Out: not in the first {BEST} of {escape(b)}; in: new there; up and down by so "
         "many ranks against the other."
     )
-    return joined(head, *(_query(found, a, b) for found in chosen))
+    return joined(head, *(_query(one, a, b) for one in chosen))
 
 
 def _query(found: QueryComparison, a: str, b: str) -> str:

@@ -79,8 +79,11 @@ def _levels(record: Record) -> dict[str, int]:
     return {level: levels.count(level) for level in ("error", "warning", "note")}
 
 
-def board(standing: Standing) -> str:
-    """The leaderboard: the headline with interval and group, every other mean, and the cost."""
+def board(standing: Standing, alpha: float = 0.05) -> str:
+    """The leaderboard: the headline with interval and group, every other mean, and the cost.
+
+    alpha: what the groups were made with.
+    """
     names = standing.columns[1:]
     header = ["system", shown(standing.headline), "95 % interval", "group",
               *map(shown, names), "p50 latency", "index"]  # fmt: skip
@@ -99,9 +102,9 @@ def board(standing: Standing) -> str:
     return joined(
         markdown(header, rows, "lrrl" + "r" * (len(names) + 2)) if rows else "",
         "Intervals are percentile bootstraps over queries. Systems that share a letter are not "
-        "shown to differ (paired randomisation test, Holm over all pairs, 5 %). That is not "
-        "proof that they are equal, and it is not transitive: a may share a letter with b, and "
-        "b with c, while a and c differ." if len(rows) > 1 else "",
+        f"shown to differ (paired randomisation test, Holm over all pairs, {100 * alpha:g} %). "
+        "That is not proof that they are equal, and it is not transitive: a may share a letter "
+        "with b, and b with c, while a and c differ." if len(rows) > 1 else "",
         _missing(standing),
     )  # fmt: skip
 

@@ -36,8 +36,9 @@ def across(standings: Sequence[Standing], record: Record) -> str:
 
 
 def place(standing: Standing) -> str:
-    """The suite with its split: models (test)."""
-    return f"{escape(standing.suite.name)} ({escape(standing.suite.split)})"
+    """The suite with its split, where it has splits: models (test)."""
+    suite = standing.suite
+    return escape(suite.name) + (f" ({escape(suite.split)})" if suite.split else "")
 
 
 def strong(name: str) -> str:

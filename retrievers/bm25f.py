@@ -5,8 +5,10 @@ the saturation; Zaragoza et al. 2004 (TREC-13, Microsoft Cambridge) for a b for 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qrels.data import Corpus
 from qrels.errors import UsageError
@@ -14,7 +16,15 @@ from retrievers.bm25 import check_range, length_norms, lucene_idf, saturated
 from retrievers.fielded import field_weights
 from retrievers.lexical import Lexical
 from retrievers.postings import Postings, count, postings
-from retrievers.tokenise import Analysis
+from retrievers.tokenise import Analysis, Tokens
+
+
+class Tokenised(NamedTuple):
+    """The fields as read: the number of each term, all tokens, lengths (n_fields, n_docs)."""
+
+    known: Mapping[str, int]
+    tokens: Tokens
+    lengths: NDArray[np.int64]
 
 
 class BM25F(Lexical):
@@ -41,11 +51,35 @@ class BM25F(Lexical):
         self.stop_words = stop_words
 
     def _weigh(self, corpus: Corpus, analysis: Analysis) -> Postings:
+        self._check(corpus)
+        return self._weighed(self._tokenised(corpus, analysis), corpus)
+
+    def reading(self) -> str:
+        given = self.weights or {}
+        used = sorted(name for name, weight in given.items() if weight)
+        return repr((self.stemmer, self.stop_words, used))
+
+    def read(self, corpus: Corpus) -> Tokenised:
+        return self._tokenised(corpus, Analysis(self.stemmer, self.stop_words))
+
+    def index_read(self, read: Tokenised, corpus: Corpus) -> None:
+        self._check(corpus)
+        self._keep(self._weighed(read, corpus), corpus)
+
+    def _check(self, corpus: Corpus) -> None:
         check_range("k1", self.k1)
+        for name in field_weights(corpus, self.weights, None):
+            self._b(name)
+
+    def _tokenised(self, corpus: Corpus, analysis: Analysis) -> Tokenised:
+        names = field_weights(corpus, self.weights, None)
+        known, tokens = analysis.build(text for name in names for text in corpus.fields[name])
+        return Tokenised(known, tokens, np.diff(tokens.indptr).reshape(len(names), len(corpus)))
+
+    def _weighed(self, read: Tokenised, corpus: Corpus) -> Postings:
+        known, tokens, lengths = read
         weights = field_weights(corpus, self.weights, None)
         n_docs = len(corpus)
-        known, tokens = analysis.build(text for name in weights for text in corpus.fields[name])
-        lengths = np.diff(tokens.indptr).reshape(len(weights), n_docs)
         norms = [length_norms(lengths[at], self._b(name)) for at, name in enumerate(weights)]
         each = np.repeat(list(weights.values()), lengths.sum(axis=1))
         each /= np.ravel(norms).repeat(lengths.ravel())

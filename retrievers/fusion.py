@@ -87,12 +87,16 @@ class Hybrid:
         return self.search_encoded(self.encode(queries), k, where)
 
     def search_encoded(self, encoded: Encoded, k: int, where: Sequence[Filter] = ()) -> Run:
+        return fused(self.scaled(encoded, k, where), k, self._corpus.tie_order)
+
+    def scaled(self, encoded: Encoded, k: int, where: Sequence[Filter] = ()) -> list[Scaled]:
+        """Each retriever's list with its weight, as long as k documents of the whole take."""
         weights = self.weights or [1.0] * len(self._parts)
         lists = []
         for number, weight in enumerate(weights):
             run = self._ranked(number, encoded, self.depth or max(DEPTH, k), where)
             lists.append(Scaled(weight, run.docs, *METHODS[self.method](run, self.rrf_k)))
-        return fused(lists, k, self._corpus.tie_order)
+        return lists
 
     def save(self, folder: Path) -> None:
         """Each retriever's index in a folder by its number; one that saves none is built again."""
@@ -110,7 +114,7 @@ class Hybrid:
                 part.index(corpus)
 
     def close(self) -> None:
-        for part in self._parts:
+        for part in getattr(self, "_parts", ()):  # none where the parameters were refused
             if isinstance(part, Closes):
                 part.close()
 

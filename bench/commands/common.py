@@ -16,6 +16,12 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
+    return int(text)
+
+
 def check_device(device: str) -> None:
     """UsageError where CUDA is asked for and torch sees none."""
     if device == "cpu":

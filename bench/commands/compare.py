@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.common import FINE, positive
+from bench.commands.common import FINE, positive, whole
 from qrels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
     add("--queries", type=positive, nargs="?", const=10, metavar="N",
         help="list the N (10) queries behind the difference of the first two systems")  # fmt: skip
     add("--alpha", type=float, default=0.05, help="for the letters (0.05)")
-    add("--seed", type=int, default=13, help="of resampling (13)")
+    add("--seed", type=whole, default=13, help="of resampling (13)")
     add("--format", choices=("markdown", "json"), default="markdown")
     add("--out", type=Path, metavar="FILE", help="write the page as well")
 
@@ -45,16 +45,21 @@ def main(options: argparse.Namespace) -> int:
 
     if not 0 < options.alpha < 1:
         raise UsageError(f"--alpha {options.alpha}; expected a number between 0 and 1")
-    measures = [str(parse_measure(name)) for name in options.measure]
+    for name in options.measure:
+        parse_measure(name)  # said before anything is read
     found = sources(
-        options.what, options.qrels, options.suite, options.split, measures, options.seed
+        options.what, options.qrels, options.suite, options.split, options.measure, options.seed
     )
-    record, origins = combined(found, measures, options.seed, options.alpha)
+    record, origins = combined(found, options.measure, options.seed, options.alpha)
     queries = [
         (suite, list(queries_of(record, suite, origins, options.queries, options.suite)))
         for suite in (record.suites if options.queries else ())
     ]
-    page = as_json(record, queries) if options.format == "json" else render(record, queries)
+    page = (
+        as_json(record, queries)
+        if options.format == "json"
+        else render(record, queries, options.alpha)
+    )
     print(page, end="")
     if options.out:
         write(options.out, page.encode("utf-8", "backslashreplace"))

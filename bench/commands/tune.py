@@ -1,10 +1,11 @@
 """`bench tune`: weights, rerank depths and parameters, from work that is done once."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.common import FINE, check_device, positive, say
+from bench.commands.common import FINE, check_device, positive, say, whole
 from qrels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
         one.add_argument("--measure", metavar="nDCG@10", help="instead of the suite's first")
         one.add_argument("--split", help="to search on; dev where there is one")
         one.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-        one.add_argument("--seed", type=int, default=13)
+        one.add_argument("--seed", type=whole, default=13)
         one.add_argument("--out", type=Path, metavar="FILE.md", help="write the page as well")
 
 
@@ -91,10 +92,15 @@ def parameters(options: argparse.Namespace) -> str:
     experiment = read_experiment(options.experiment)
     if not experiment.systems or len(experiment.suites) != 1:
         raise UsageError(f"{options.experiment}: expected one suite, and systems with a grid")
-    dev, test = both(str(experiment.suites[0]), options.split)
+    dev, test = (
+        suite and replace(suite, depth=experiment.depth or suite.depth)
+        for suite in both(str(experiment.suites[0]), options.split or experiment.split)
+    )
+    assert dev is not None
+    measure = options.measure or next(iter(experiment.measures or ()), None)
     protocol = None if options.no_latency else Protocol(device=options.device)
     system, found = search_parameters(
-        dev, test, experiment.systems, options.trials, measure_of(dev, options.measure),
+        dev, test, experiment.systems, options.trials, measure_of(dev, measure),
         options.study, options.seed, protocol, say,
     )  # fmt: skip
     return parameters_page(found, toml_of(str(experiment.suites[0]), system_info(system)))

@@ -30,16 +30,17 @@ def depth_curve(
     seed: int = 13,
     say: Callable[[str], None] = lambda _: None,
 ) -> DepthCurve:
-    """The measure at each depth, with the ceiling; depths beyond the suite's are left out.
+    """The measure at each depth, with the ceiling; depths beyond the suite's are cut to it.
 
     The first stage runs once. A pointwise reranker scores once, at the largest depth; any other
     once a depth. Raises UsageError for a system without a reranker.
     """
     if system.reranker is None:
         raise UsageError(f"{system.name} has no reranker; expected retriever+reranker")
-    depths = sorted({depth for depth in depths if depth <= suite.depth} | {0})
+    depths = sorted({min(depth, suite.depth) for depth in depths} | {0})
     suite = replace(suite, measures=[measure])
-    pointwise = isinstance(RERANKERS.load(parse_spec(system.reranker)[0]), Pointwise)
+    kind = RERANKERS.load(parse_spec(system.reranker)[0])
+    pointwise = isinstance(kind, Pointwise) and kind.pointwise
     wanted = [depths[-1]] if pointwise else depths[1:]
     say(f"reranking {len(suite.queries)} queries to depth {', '.join(map(str, wanted))}")
     systems = [replace(system, rerank_depth=depth) for depth in wanted]
@@ -55,6 +56,8 @@ def depth_curve(
         measure_run(suite, ideal(suite, first, replace(system, rerank_depth=depth)))[measure]
         for depth in depths
     ]
+    top = max(range(len(depths)), key=lambda at: values[at].mean())
+    short = [paired_bootstrap(v, values[top], np.random.default_rng(seed)) for v in values]
     return DepthCurve(
         suite=suite.name,
         split=suite.split,
@@ -65,6 +68,7 @@ def depth_curve(
         gains=tuple(
             paired_bootstrap(found, values[0], np.random.default_rng(seed)) for found in values
         ),
+        short=tuple(short),
         ceilings=tuple(float(found.mean()) for found in best),
         passes=len(wanted),
     )

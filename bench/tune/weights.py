@@ -15,10 +15,13 @@ from bench.system import search_suite
 from bench.tune.parts import Parts, measured, parts_of
 from qrels.data import Suite
 from reports.tuning import Tried, WeightSearch
+from reports.units import count
 from retrievers.fielded import Fielded, field_weights
 from retrievers.fusion import Hybrid
 
 SHOWN = 10
+DRAWS = 4
+"""How often to draw for each weighting wanted: two parts have but a thousand and one of them."""
 Values = NDArray[np.float64]
 
 
@@ -44,17 +47,22 @@ def search_weights(
     Nothing is encoded or searched more than once: every weighting is a sum over scores that are
     at hand. The start, equal weights and each part alone are among the weightings.
     """
+    began = time.perf_counter()
     parts = parts_of(dev, system)
+    before = real(dev, system, measure)  # which also says what is wrong with its parameters
     start = given_weights(parts, dev, system)
     weights = weightings(start, trials, np.random.default_rng(seed))
-    say(f"{len(weights):,} weightings of {len(parts.names)} parts on {len(dev.queries)} queries")
-    began = time.perf_counter()
+    say(
+        f"{count(len(weights), 'weighting')} of {count(len(parts.names), 'part')} on "
+        f"{count(len(dev.queries), 'query')}"
+    )
     values = measured(parts, dev, measure, weights)
     seconds = time.perf_counter() - began
     order = np.argsort(-values.mean(axis=1), kind="stable")
     best = with_weights(system, parts, weights[order[0]])
-    on = {suite.split: (real(suite, best, measure), real(suite, system, measure))
-          for suite in (dev, test) if suite is not None}  # fmt: skip
+    on = {dev.split: (real(dev, best, measure), before)}
+    if test is not None:
+        on[test.split] = real(test, best, measure), real(test, system, measure)
     return Searched(
         best,
         WeightSearch(
@@ -78,20 +86,21 @@ def search_weights(
 
 
 def weightings(start: Values, trials: int, rng: np.random.Generator) -> Values:
-    """float64 (trials, n_parts), each summing to 1: the start, equal, each part alone, random.
+    """float64 (trials, n_parts), summing to 1, none twice: the start, equal, each alone, random.
 
     A random one gives weight to a random number of parts, by a flat Dirichlet distribution; to
-    three decimals, so that what is reported is what was tried.
+    three decimals, so that what is reported is what was tried. Fewer where there are no more.
     """
     n = len(start)
-    found = [start / start.sum(), np.full(n, 1 / n), *np.eye(n)]
-    while len(found) < trials:
-        chosen = rng.permutation(n)[: rng.integers(1, n + 1)]
+    found = dict.fromkeys(map(tuple, [start / start.sum(), np.full(n, 1 / n), *np.eye(n)]))
+    for _ in range(DRAWS * trials):
+        if len(found) >= trials:
+            break
+        chosen = rng.permutation(n)[: rng.integers(min(2, n), n + 1)]
         row = np.zeros(n)
         row[chosen] = rng.dirichlet(np.ones(len(chosen)))
-        if (row := np.round(row, 3)).any():
-            found.append(row)
-    return np.array(found[:trials])
+        found[tuple(np.round(row, 3))] = None
+    return np.array(list(found)[:trials])
 
 
 def given_weights(parts: Parts, suite: Suite, system: System) -> Values:

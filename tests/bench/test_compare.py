@@ -87,6 +87,121 @@ def test_run_files_are_measured_on_a_qrels_file(tmp_path, capsys):
     assert [place["other_rank"] for place in query["rankings"][0]] == [2, 1]
 
 
+def test_run_files_of_one_name_get_their_folders(tmp_path):
+    """The folder goes before the name, and the path where that does not tell them apart."""
+    (tmp_path / "qrels").write_text("q 0 a 1\n")
+    files = [tmp_path / name for name in ("a/x.trec", "b/x.trec", "b/x.run")]
+    for path in files:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("q Q0 a 1 2 t\n")
+    found = sources([str(path) for path in files], qrels=tmp_path / "qrels")
+    assert labels(found[:2]) == ["a:x", "b:x"]
+    assert labels(found) == list(map(str, files))
+
+
+def test_a_qrels_file_has_no_split_to_show(tmp_path, capsys):
+    """Nothing stands in brackets behind the name of a qrels file."""
+    (tmp_path / "qrels").write_text("q 0 a 1\n")
+    (tmp_path / "x").write_text("q Q0 a 1 2 t\n")
+    (tmp_path / "y").write_text("q Q0 b 1 2 t\n")
+    files = [str(tmp_path / name) for name in "xy"]
+    assert main(["compare", *files, "--qrels", str(tmp_path / "qrels"), "--queries"]) == 0
+    out = capsys.readouterr().out
+    assert "on qrels, 1 query" in out
+    assert "on qrels: 1 query, the largest first" in out
+
+
+@pytest.mark.parametrize("seed", ["-1", "x"])
+def test_seeds_are_whole_numbers(folder, capsys, seed):
+    """What no generator takes as a seed is refused."""
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", str(folder), "--seed", seed])
+    assert caught.value.code == 2
+    assert "is not an integer of at least 0" in capsys.readouterr().err
+
+
+def test_a_run_file_is_ranked_by_its_scores(tmp_path, capsys):
+    """Lines in another order than their scores are listed by score, as they are measured."""
+    (tmp_path / "qrels").write_text("q 0 a 1\n")
+    (tmp_path / "x.trec").write_text("q Q0 b 2 1 t\nq Q0 a 1 2 t\n")
+    (tmp_path / "y.trec").write_text("q Q0 b 1 2 t\nq Q0 a 2 1 t\n")
+    files = [str(tmp_path / name) for name in ("x.trec", "y.trec")]
+    arguments = ["compare", *files, "--qrels", str(tmp_path / "qrels"), "--format", "json"]
+    assert main([*arguments, "--queries"]) == 0
+    (query,) = json.loads(capsys.readouterr().out)["queries"]
+    assert [[place["doc_id"] for place in one] for one in query["rankings"]] == [
+        ["a", "b"], ["b", "a"],
+    ]  # fmt: skip
+
+
+def test_run_files_need_not_be_as_deep(tmp_path, capsys):
+    """How many documents a run file happens to have is no depth that it was searched to."""
+    (tmp_path / "qrels").write_text("q 0 a 1\nr 0 a 1\n")
+    (tmp_path / "x.trec").write_text("q Q0 a 1 2 t\nq Q0 b 2 1 t\nelse Q0 a 1 1 t\n")
+    (tmp_path / "y.trec").write_text("q Q0 b 1 2 t\n")
+    files = [str(tmp_path / name) for name in ("x.trec", "y.trec")]
+    arguments = ["compare", *files, "--qrels", str(tmp_path / "qrels"), "--measure", "RR"]
+    assert main([*arguments, "--format", "json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [cell["means"]["RR"]["mean"] for cell in cells] == [0.5, 0.0]
+
+
+def test_a_run_file_keeps_to_the_rules_of_the_suite(tmp_path):
+    """Under exclude_self the query's own document is taken out before the ranking is cut."""
+    (tmp_path / "qrels").mkdir()
+    docs = ("a", "b", "c")
+    lines = [json.dumps({"_id": name, "text": name}) + "\n" for name in docs]
+    (tmp_path / "corpus.jsonl").write_text("".join(lines))
+    (tmp_path / "queries.jsonl").write_text(lines[0])
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\na\tb\t1\n")
+    rules = 'depth = 2\nexclude_self = true\nmeasures = ["RR@10"]\n'
+    (tmp_path / "suite.toml").write_text(rules)
+    run = tmp_path / "x.trec"
+    run.write_text("".join(f"a Q0 {name} {i} {9 - i} t\n" for i, name in enumerate(docs, 1)))
+    (found,) = sources([str(run)], suite=str(tmp_path))
+    assert found.cell.values["RR@10"] == (1.0,)
+    assert found.rankings()["a"] == ["b", "c"]
+
+
+@pytest.mark.parametrize("measure", ["RR@10", "mrr_at_10", "RR(rel=2)@10"])
+def test_a_measure_without_a_level_has_that_of_the_suite(folder, capsys, measure):
+    """RR@10 finds RR(rel=2)@10 on a suite whose level is 2, in records and of run files."""
+    run = folder / load(folder).cells[1].run_file
+    arguments = ["compare", f"{folder}:bm25", str(run), "--suite", "datasets"]
+    assert main([*arguments, "--measure", measure, "--format", "json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [list(cell["means"]) for cell in cells] == [["RR(rel=2)@10"]] * 2
+
+
+def test_a_suite_may_be_named_that_is_not_at_hand(folder, other, capsys):
+    """--suite chooses among a record's by name; without the suite there are no grades."""
+    record = load(other)
+    suites = (replace(record.suites[0], name="elsewhere"),)
+    cells = tuple(replace(cell, suite="elsewhere") for cell in record.cells)
+    save(replace(record, suites=suites, cells=cells, comparisons=(), examples=()), other)
+    arguments = ["compare", str(other), "--suite", "elsewhere", "--queries", "--format", "json"]
+    assert main(arguments) == 0
+    query = json.loads(capsys.readouterr().out)["queries"][0]
+    assert {place["grade"] for place in query["rankings"][0]} == {None}
+
+
+def test_a_failed_system_is_left_out_but_not_in_silence(folder, other, capsys):
+    """Of a whole record the others are compared; named, it is one line that says why it failed."""
+    record = load(other)
+    first = replace(record.cells[0], status="failed", error="no memory")
+    save(replace(record, cells=(first, *record.cells[1:])), other)
+    assert len(sources([str(other)])) == len(SYSTEMS) - 1
+    assert main(["compare", f"{other}:bm25", str(folder)]) == 2
+    assert "'bm25' failed on datasets: no memory" in capsys.readouterr().err
+
+
+def test_the_page_says_what_the_groups_were_made_with(folder, capsys):
+    """--alpha is in the note on letters."""
+    for given, shown in (([], "5 %"), (["--alpha", "0.1"], "10 %")):
+        assert main(["compare", str(folder), *given]) == 0
+        assert f"Holm over all pairs, {shown})" in capsys.readouterr().out
+
+
 def test_queries_are_listed_by_their_share(folder, capsys):
     """The largest difference comes first, with its text, both rankings, grades and moves."""
     pair = [f"{folder}:bm25", f"{folder}:bm25?k1=0.1"]
@@ -143,13 +258,14 @@ def test_two_folders_with_the_same_systems_get_labels(folder, other):
         (["{folder}:bm25"], "at least two systems"),
         (["{folder}:bm26", "{folder}"], "did you mean 'bm25'"),
         (["nowhere"], "no such file or folder"),
-        (["{folder}", "--measure", "P@3"], "P@3 is not among the measures"),
+        (["{folder}", "--measure", "P@3"], "P(rel=2)@3 is not among the measures"),
         (["{run}", "{run}"], "give --qrels FILE or --suite NAME"),
+        (["{run}", "--suite", "dataset"], "unknown suite 'dataset'; did you mean 'datasets'?"),
         (["{folder}:bm25", "{folder}:bm25"], "given twice"),
         (["{folder}", "--alpha", "2"], "between 0 and 1"),
         (["{folder}", "--suite", "datasets", "--qrels", "x"], "not both"),
     ],
-    ids=["one", "unknown", "nowhere", "measure", "run", "twice", "alpha", "both"],
+    ids=["one", "unknown", "nowhere", "measure", "run", "suite", "twice", "alpha", "both"],
 )
 def test_wrong_arguments_are_one_line(folder, capsys, arguments, words):
     """What cannot be compared exits with 2 and says why in one line."""

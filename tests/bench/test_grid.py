@@ -49,6 +49,14 @@ def test_a_grid_table_takes_any_values(read):
     assert systems[0].name == 'x?fields=["title"]'
 
 
+def test_names_that_have_parameters_get_more(read):
+    """A name with a question mark is gone on with by &, and a date has a name too."""
+    systems = read('name = "x?a=1"\nretriever = "bm25"\nparams = { k1 = [1, 2] }')
+    assert [system.name for system in systems] == ["x?a=1&k1=1", "x?a=1&k1=2"]
+    (system,) = read('retriever = "bm25"\nparams = { k1 = [2026-11-21] }')
+    assert system.name == 'bm25?k1="2026-11-21"'
+
+
 def test_rerank_depths_and_parameters_of_a_reranker(read):
     """rerank_depth and reranker_params are expanded too."""
     systems = read('retriever = "bm25"\nreranker = "mmr"\nrerank_depth = [10, 20]')
@@ -88,7 +96,9 @@ def test_shared_stages_give_what_each_system_gives_alone():
     suite = load_suite("datasets", "dev")
     specs = [
         "bm25?k1=0.5", "bm25?k1=1.5&b=0.9", "bm25?stemmer=null", 'bm25?method="bm25+"',
+        'bm25?fields=["title"]', "bm25?stop_words=null",
         "lsa", "lsa+mmr?rerank_depth=5", "lsa+mmr?rerank_depth=20",
+        "lsa+mmr?reranker.diversity=0.9",
     ]  # fmt: skip
     systems = [parse_system(spec) for spec in specs]
     shared = Shared(suite, systems)

@@ -182,6 +182,14 @@ def test_a_retriever_that_saves_nothing_is_built_again(corpus, listed, tmp_path)
         assert np.array_equal(found, expected)
 
 
+def test_one_that_was_refused_can_be_closed(corpus):
+    """Closing after wrong parameters says nothing, so that their message is what is seen."""
+    hybrid = Hybrid(retrievers=["bm25", "lsa"], weights=[1.0])
+    with pytest.raises(UsageError, match="weights is"):
+        hybrid.index(corpus)
+    hybrid.close()
+
+
 def test_closing_closes_the_parts(corpus, listed):
     """Those that hold something are told."""
     hybrid = Hybrid(listed(FIRST, SECOND))

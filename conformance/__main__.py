@@ -108,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                   f"expected {one.expected}")  # fmt: skip
     print(counts(found))
     if options.markdown:
+        if not options.markdown.is_file():
+            parser.error(f"{options.markdown}: no such file")
         page = options.markdown.read_text("utf-8")
         head, _, rest = page.partition(START)
         _, ended, tail = rest.partition(END)

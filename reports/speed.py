@@ -75,9 +75,10 @@ def sentence(report: SpeedReport) -> str:
             "or not; the timings of this job are too noisy, or the change too near to that."
         )
     top = max(cell.upper for cell in found)
+    size = f"a slow-down of more than {top:.1%}" if top > 0 else "any slow-down"
     return (
-        f"No slower: a slow-down of more than {max(top, 0):.1%} is ruled out for {_names(found)}; "
-        f"{report.max_slowdown:.0%} was asked for."
+        f"No slower: {size} is ruled out for {_names(found)}; {report.max_slowdown:.0%} was asked "
+        "for."
     )
 
 
@@ -99,10 +100,10 @@ def to_markdown(report: SpeedReport) -> str:
             escape(cell.system),
             f"**{cell.verdict}**",
             _change(cell.stages, "total"),
-            f"{cell.slowdown:+.1%}",
-            f"[{cell.lower:+.1%}, {cell.upper:+.1%}]",
+            percent(cell.slowdown),
+            _bounds(cell),
             p_value(cell.p),
-            f"{cell.copies:+.1%}",
+            percent(cell.copies),
             f"{cell.floor:.1%}",
             f"{cell.visible:.1%}",
         ]
@@ -139,7 +140,7 @@ def _how(report: SpeedReport) -> str:
 def _stages(cell: SpeedCell) -> str:
     rows = [
         [escape(stage.name), duration(stage.before_ns), duration(stage.after_ns),
-         f"{stage.slowdown:+.1%}"]
+         percent(stage.slowdown)]
         for stage in cell.stages
     ]  # fmt: skip
     table = markdown(["stage", "baseline", "candidate", "slow-down"], rows, "lrrr")
@@ -164,6 +165,12 @@ def _names(cells: Sequence[SpeedCell]) -> str:
 
 def _name(cell: SpeedCell) -> str:
     return f"{clean(cell.system)} on {clean(cell.suite)}"
+
+
+def percent(share: float) -> str:
+    """A change: +12.3%, and 0.0% without a sign."""
+    text = f"{share:+.1%}"
+    return text if text.strip("+-0.%") else "0.0%"
 
 
 def to_json(report: SpeedReport) -> str:
@@ -198,8 +205,12 @@ def annotations(report: SpeedReport) -> Iterator[str]:
             yield annotation(LEVELS[cell.verdict], _name(cell), _figures(cell))
 
 
+def _bounds(cell: SpeedCell) -> str:
+    return f"[{percent(cell.lower)}, {percent(cell.upper)}]"
+
+
 def _figures(cell: SpeedCell) -> str:
     return (
-        f"{cell.verdict}: {cell.slowdown:+.1%}, bounds [{cell.lower:+.1%}, {cell.upper:+.1%}], "
+        f"{cell.verdict}: {percent(cell.slowdown)}, bounds {_bounds(cell)}, "
         f"fails above {cell.floor:.1%}"
     )

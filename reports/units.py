@@ -51,7 +51,13 @@ def signed(value: float) -> str:
 
 def bounds(low: float, high: float) -> str:
     """An interval: [0.661, 0.763]."""
-    return f"[{low:.3f}, {high:.3f}]"
+    return f"[{_plain(low)}, {_plain(high)}]"
+
+
+def _plain(value: float) -> str:
+    """Three decimals, without the sign of a zero."""
+    text = f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text
 
 
 def p_value(p: float) -> str:

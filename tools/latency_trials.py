@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.config import parse_system
 from bench.environment import environment
@@ -40,8 +41,8 @@ from bench.gate.latency import (
 )
 from bench.gate.latency_sides import started
 from reports.table import markdown
-from reports.units import NONE
 from tools.judgements import with_figures
+from tools.simulate import Rate
 
 START, END = "<!-- trials -->", "<!-- end of trials -->"
 PLANTED = (0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.2, 0.3, 0.5)
@@ -125,15 +126,6 @@ def read(path: Path) -> list[dict[str, Any]]:
     )
 
 
-def interval(hits: int, trials: int) -> tuple[float, float]:
-    """The exact 95 % interval of a share (Clopper & Pearson 1934, doi:10.2307/2331986)."""
-    from scipy.special import betaincinv
-
-    low = float(betaincinv(hits, trials - hits + 1, 0.025)) if hits else 0.0
-    high = float(betaincinv(hits + 1, trials - hits, 0.975)) if hits < trials else 1.0
-    return low, high
-
-
 def page(trials: Sequence[dict[str, Any]], design: Design) -> str:
     """The table and what is needed to read it."""
     rows = []
@@ -142,16 +134,16 @@ def page(trials: Sequence[dict[str, Any]], design: Design) -> str:
         if not own:
             continue
         speeds = [one["speed"] for one in own]
-        fixed = sum(one["medians_ns"][1] > FIXED * one["medians_ns"][0] for one in own)
+        ratios = [one["medians_ns"][1] / one["medians_ns"][0] for one in own]
         rows.append([
             f"+{planted:.0%}" if planted else "nothing (A/A)",
             str(len(own)),
             caught([speed["verdict"] == "slower" for speed in speeds]),
             caught([speed["slowdown"] > speed["noise"] for speed in speeds]),
-            str(sum(speed["verdict"] == "cannot tell" for speed in speeds)) or NONE,
+            str(sum(speed["verdict"] == "cannot tell" for speed in speeds)),
             spread([speed["slowdown"] for speed in speeds]),
-            caught([True] * fixed + [False] * (len(own) - fixed)),
-            spread([one["medians_ns"][1] / one["medians_ns"][0] - 1 for one in own]),
+            caught([ratio > FIXED for ratio in ratios]),
+            spread([ratio - 1 for ratio in ratios]),
         ])  # fmt: skip
     header = ["planted", "trials", "**the gate: slower**", "noise alone", "cannot tell", "measured",
               "**fixed 20 %: alarm**", "measured"]  # fmt: skip
@@ -174,8 +166,8 @@ def page(trials: Sequence[dict[str, Any]], design: Design) -> str:
 
 
 def caught(hits: Sequence[bool]) -> str:
-    low, high = interval(sum(hits), len(hits))
-    return f"{sum(hits) / len(hits):.1%} [{low:.1%}, {high:.1%}]"
+    """The share with its exact 95 % interval."""
+    return str(Rate(sum(hits), len(hits)))
 
 
 def spread(shares: Sequence[float]) -> str:
@@ -183,7 +175,7 @@ def spread(shares: Sequence[float]) -> str:
     return f"{middle:+.1%} ({low:+.1%} to {high:+.1%})"
 
 
-def spread_of(values: Sequence[float] | np.ndarray, form: str) -> str:
+def spread_of(values: Sequence[float] | NDArray[np.float64], form: str) -> str:
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
     return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
@@ -201,10 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with burdened(options.burden):
         run(options.blocks, options.trials, options.suite, design)
     if options.page:
-        text = with_figures(
-            options.out.read_text("utf-8"), page(read(options.trials), design), START, END
-        )
-        options.out.write_text(text, encoding="utf-8")
+        table = page(read(options.trials), design)
+        old = options.out.read_text("utf-8")
+        options.out.write_text(with_figures(old, table, START, END), encoding="utf-8")
     return 0
 
 

@@ -29,7 +29,8 @@ def arguments(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--baseline", type=Path, metavar="FILE.json", help="as `bench baseline save` wrote it")
     add("--suite", action="append", default=[], metavar="FOLDER",
-        help="where a suite of the baseline is that does not come with us; repeatable")  # fmt: skip
+        help="where a suite of the baseline is that does not come with us; with --against, what "
+        "to time; repeatable")  # fmt: skip
     add("--experiment", type=Path, metavar="FILE.toml",
         help="where the systems to run are described, with rules in its [gate] table")  # fmt: skip
     add("--rules", type=Path, metavar="FILE.toml", help="the [gate] table of another file")

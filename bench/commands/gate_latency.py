@@ -9,6 +9,7 @@ from qrels.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.config import Experiment
+    from bench.gate.latency import Design
 
 QUALITY_ONLY = ("record", "baseline", "measure", "margin", "floor", "exact", "rules")
 """What has no meaning beside --against."""
@@ -18,7 +19,8 @@ def latency_arguments(command: argparse.ArgumentParser) -> None:
     """The options of the latency gate, in a group of their own."""
     add = command.add_argument_group(
         "latency gate",
-        "is the tree of now slower? Both are run here, side by side, on the noise of this machine",
+        "is the tree of now slower? Both sides are run here, by turns, and judged by the noise of "
+        "this machine; --alpha is 0.02 here",
     ).add_argument
     add("--against", metavar="REV|FILE.toml|SYSTEM",
         help="a git revision of the project you are in, an experiment, or a system")  # fmt: skip
@@ -33,7 +35,7 @@ def latency_arguments(command: argparse.ArgumentParser) -> None:
 
 def gate_latency(options: argparse.Namespace) -> int:
     """The whole of `bench gate --against`; the exit code."""
-    from bench.gate.latency import Design, gate_speed
+    from bench.gate.latency import gate_speed
     from bench.gate.latency_against import pairs_against
     from reports.speed import (
         SpeedReport,
@@ -52,20 +54,13 @@ def gate_latency(options: argparse.Namespace) -> int:
                 "gate latency (--against) by itself"
             )
     check_device(options.device)
-    design = Design(
-        starts=options.starts,
-        rounds=options.rounds,
-        threads=options.threads,
-        device=options.device,
-        alpha=Design.alpha if options.alpha is None else options.alpha,
-        power=Design.power if options.power is None else options.power,
-        max_slowdown=options.max_slowdown,
-    )
+    design = design_of(options)
     with pairs_against(options.against, experiment_of(options)) as pairs:
+        against = pairs[0].baseline.name
         cells = tuple(gate_speed(pairs, design, say))
     report = SpeedReport(
         verdict=worst(cells),
-        against=options.against,
+        against=against,
         alpha=design.alpha,
         power=design.power,
         max_slowdown=design.max_slowdown,
@@ -77,6 +72,25 @@ def gate_latency(options: argparse.Namespace) -> int:
     say(f"bench gate: {sentence(report)}")
     unknown = {None: UNKNOWN, "pass": FINE, "fail": WORSE}[options.inconclusive]
     return {"no slower": FINE, "slower": WORSE, "cannot tell": unknown}[report.verdict]
+
+
+def design_of(options: argparse.Namespace) -> "Design":
+    """How to time and decide; UsageError for a number that makes no sense."""
+    from bench.gate.latency import Design
+    from bench.gate.rules import rate
+
+    if options.starts < 2:
+        raise UsageError("--starts 1; at least 2 are needed to see how much starts differ")
+    alpha, power = options.alpha, options.power
+    return Design(
+        starts=options.starts,
+        rounds=options.rounds,
+        threads=options.threads,
+        device=options.device,
+        alpha=rate("alpha", Design.alpha if alpha is None else alpha, "--alpha"),
+        power=rate("power", Design.power if power is None else power, "--power"),
+        max_slowdown=options.max_slowdown,
+    )
 
 
 def experiment_of(options: argparse.Namespace) -> "Experiment":

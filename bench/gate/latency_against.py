@@ -36,16 +36,18 @@ def pairs_against(against: str, experiment: Experiment) -> Iterator[list[Pair]]:
             depth=experiment.depth or given.depth,
         )
         base = planned(shared)
-        yield paired(against, here, base, planned(replace(shared, systems=experiment.systems)))
+        plan = planned(replace(shared, systems=experiment.systems))
+        yield paired(f"experiment {against}", here, base, plan)
         return
     if not experiment.suites:
         raise UsageError("what to time? give --suite NAME or --experiment FILE.toml")
     if commit := commit_of(against):
         plan = planned(experiment)
         with checked_out(commit, against) as tree:
-            yield paired(against, tree, plan, plan)
+            yield paired(f"revision {against} ({commit[:9]})", tree, plan, plan)
     else:
-        yield paired(against, here, as_plan(against, experiment), planned(experiment))
+        base = as_plan(against, experiment)
+        yield paired(f"system {against}", here, base, planned(experiment))
 
 
 def paired(name: str, tree: Tree, base: Plan, plan: Plan) -> list[Pair]:
@@ -58,7 +60,7 @@ def paired(name: str, tree: Tree, base: Plan, plan: Plan) -> list[Pair]:
             other = known.get(system.name, lone)
             if other is None:
                 raise UsageError(
-                    f"system {system.name!r} has no counterpart in {name!r}, which has "
+                    f"system {system.name!r} has no counterpart in {name}, which has "
                     f"{', '.join(known)}; name one system on each side with --system"
                 )
             old, new = Side(name, other, tree), Side("now", system, Tree(Path.cwd()))

@@ -1,5 +1,8 @@
 """Grids in experiment files, and the stages that their systems share."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -77,14 +80,46 @@ def test_rerank_depths_and_parameters_of_a_reranker(read):
         ('retriever = "bm25"\ngrid = { k1 = 1 }', "expected a list of values"),
         ('retriever = "bm25"\nparams = { k1 = [1, 1] }', "two systems are called"),
         ('retriever = "bm26"\nparams = { k1 = [1, 2] }', "did you mean 'bm25'"),
+        ('retriever = "bm25"\nparams = { k1 = 1.0 }\ngrid = { k1 = [1, 2] }', "one of the two"),
         ('retriever = "bm25"\nrerank_depth = [5]', "without a reranker"),
         ('retriever = "bm25"\nreranker = "mmr"\nrerank_depth = [0]', "at least 1"),
     ],
 )
 def test_wrong_grids_are_refused(read, text, says):
-    """One line says what is wrong."""
-    with pytest.raises(BenchError, match=says):
+    """One line says what is wrong, and in which file."""
+    with pytest.raises(BenchError, match=says) as found:
         read(text)
+    assert "x.toml: " in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+class Takes:
+    """A plug-in whose annotations name lists in many ways."""
+
+    def __init__(
+        self,
+        one: float = 1.0,
+        listing: str = "",
+        many: "Sequence[str] | None" = None,
+        free: Any = None,
+        named: frozenset[str] = frozenset(),
+        bare=(),
+        plain=1,
+    ) -> None:
+        pass
+
+
+def test_only_parameters_that_take_no_list_are_a_grid(read):
+    """By the whole words of the annotation; without one, by the default."""
+    systems = read(f'retriever = "{__name__}:Takes"\nname = "x"\nparams = {{ one = [1, 2], '
+                   'listing = ["a"], many = ["a"], free = [1], named = ["a"], bare = [1], '
+                   'plain = [3, 4] }')  # fmt: skip
+    assert [system.name for system in systems] == [
+        'x?one=1&listing="a"&plain=3', 'x?one=1&listing="a"&plain=4',
+        'x?one=2&listing="a"&plain=3', 'x?one=2&listing="a"&plain=4',
+    ]  # fmt: skip
+    assert systems[0].params["many"] == systems[0].params["named"] == ["a"]
+    assert systems[0].params["free"] == systems[0].params["bare"] == [1]
 
 
 def same(a, b):

@@ -89,6 +89,18 @@ def test_weightings_start_where_the_system_is():
     assert len(weightings(np.ones(3), 2, np.random.default_rng(1))) == 2
 
 
+@pytest.mark.parametrize(
+    ("parts", "trials", "expected"), [(1, 50, 1), (2, 3000, 1001), (5, 900, 900)]
+)
+def test_no_weighting_is_tried_twice(parts, trials, expected):
+    """All are different, none is found by luck alone; there are fewer where there are no more."""
+    found = weightings(np.ones(parts), trials, np.random.default_rng(1))
+    assert len(np.unique(found, axis=0)) == len(found) <= trials
+    assert expected * 0.99 <= len(found) <= expected
+    again = weightings(np.ones(parts), trials, np.random.default_rng(1))
+    assert np.array_equal(found, again)
+
+
 def test_a_search_reports_what_is_left_on_test(dev):
     """The best on dev is run for real on both splits, beside the weights it started from."""
     test = load_suite("datasets", "test")

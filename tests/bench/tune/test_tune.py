@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.cli import main
-from bench.config import parse_system, read_experiment
+from bench.config import System, parse_system, read_experiment
 from bench.runner import measure_run
 from bench.system import search_suite
 from bench.tune.depth import depth_curve
@@ -17,6 +17,7 @@ from bench.tune.parts import measured, parts_of
 from bench.tune.weights import search_weights, weightings
 from qrels.errors import UsageError
 from qrels.suites import load_suite
+from rerankers.mmr import MMR
 
 HASHED = 'fielded?encoder="hashing"'
 
@@ -143,6 +144,19 @@ def test_a_depth_curve_is_what_reranking_at_each_depth_gives(dev, reranked, kind
     assert curve.means[0] == real(small, "bm25", "nDCG@10").mean()
     assert all(c >= m - 1e-12 for c, m in zip(curve.ceilings, curve.means, strict=True))
     assert list(curve.ceilings) == sorted(curve.ceilings)
+
+
+class NotPointwise(MMR):
+    """One that says outright what it is not."""
+
+    pointwise = False
+
+
+def test_a_reranker_that_says_it_is_not_pointwise_scores_at_each_depth(dev):
+    """Having the attribute is not enough: it must be true."""
+    small = replace(dev, depth=10)
+    system = System("x", "bm25", {}, f"{__name__}:NotPointwise", {"encoder": "hashing"})
+    assert depth_curve(small, system, "nDCG@10", (3, 10)).passes == 2
 
 
 def test_a_depth_curve_needs_a_reranker(dev):

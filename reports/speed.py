@@ -178,8 +178,8 @@ def to_json(report: SpeedReport) -> str:
     return dumps({"sentence": sentence(report), **vars(report)}) + "\n"
 
 
-def to_junit(report: SpeedReport) -> str:
-    """JUnit XML: a test case a system; *cannot tell* is a skipped one."""
+def to_junit(report: SpeedReport, unknown: str = "skipped") -> str:
+    """JUnit XML: a test case a system; unknown: what *cannot tell* is, skipped or failure."""
     tests = ElementTree.Element("testsuite", name="bench gate, latency")
     counts = {"failure": 0, "skipped": 0}
     for cell in report.cells:
@@ -187,7 +187,7 @@ def to_junit(report: SpeedReport) -> str:
             tests, "testcase", classname="bench.gate.latency",
             name=inert(f"{cell.suite}.{cell.split}.{cell.system}"),
         )  # fmt: skip
-        if tag := {SLOWER: "failure", UNKNOWN: "skipped"}.get(cell.verdict):
+        if tag := {SLOWER: "failure", UNKNOWN: unknown}.get(cell.verdict):
             counts[tag] += 1
             ElementTree.SubElement(case, tag, message=_figures(cell))
     tests.set("tests", str(len(report.cells)))

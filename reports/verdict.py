@@ -215,8 +215,11 @@ CONTROL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold."""
 
 
-def to_junit(report: GateReport) -> str:
-    """JUnit XML: a test case a cell and a requirement; *cannot tell* is a skipped one."""
+def to_junit(report: GateReport, unknown: str = "skipped") -> str:
+    """JUnit XML: a test case a cell and a requirement.
+
+    unknown: what a cell is of which it cannot be told: skipped, or failure.
+    """
     tests = ElementTree.Element("testsuite", name="bench gate")
     for cell in report.cells:
         name = inert(f"{cell.suite}.{cell.split}.{cell.system}.{cell.measure}")
@@ -228,7 +231,7 @@ def to_junit(report: GateReport) -> str:
         if cell.verdict == WORSE:
             ElementTree.SubElement(case, "failure", message=text)
         elif cell.verdict == UNKNOWN:
-            ElementTree.SubElement(case, "skipped", message=f"cannot tell: {text}")
+            ElementTree.SubElement(case, unknown, message=f"cannot tell: {text}")
     for found in report.requirements:
         name = inert(found.name)
         case = ElementTree.SubElement(tests, "testcase", classname="bench.gate", name=name)

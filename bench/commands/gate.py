@@ -76,7 +76,8 @@ def main(options: argparse.Namespace) -> int:
         record = _load(folder) if options.record else _run(options, baseline, rules, folder)
         folder = folder.parent if folder.is_file() else folder
         report = gate(record, folder, baseline, rules, name, options.exact, options.system)
-    deliver(options, to_markdown(report), to_junit(report), to_json(report), annotations(report))
+    junit = to_junit(report, "failure" if rules.inconclusive == "fail" else "skipped")
+    deliver(options, to_markdown(report), junit, to_json(report), annotations(report))
     say(f"bench gate: {sentence(report)}")
     unknown = {None: UNKNOWN, "pass": FINE, "fail": WORSE}[rules.inconclusive]
     return {"no worse": FINE, "worse": WORSE, "cannot tell": unknown}[report.verdict]

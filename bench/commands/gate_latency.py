@@ -68,7 +68,8 @@ def gate_latency(options: argparse.Namespace) -> int:
         threads=design.threads,
         cells=cells,
     )
-    deliver(options, to_markdown(report), to_junit(report), to_json(report), annotations(report))
+    junit = to_junit(report, "failure" if options.inconclusive == "fail" else "skipped")
+    deliver(options, to_markdown(report), junit, to_json(report), annotations(report))
     say(f"bench gate: {sentence(report)}")
     unknown = {None: UNKNOWN, "pass": FINE, "fail": WORSE}[options.inconclusive]
     return {"no slower": FINE, "slower": WORSE, "cannot tell": unknown}[report.verdict]

@@ -78,6 +78,8 @@ def test_junit_and_json_agree_with_the_verdicts():
     found = report(FINE, CELL, UNSURE)
     tests = ElementTree.fromstring(to_junit(found))
     assert [tests.get(key) for key in ("tests", "failures", "skipped")] == ["3", "1", "1"]
+    failing = ElementTree.fromstring(to_junit(found, "failure"))
+    assert [failing.get(key) for key in ("tests", "failures", "skipped")] == ["3", "2", "0"]
     data = json.loads(to_json(found))
     assert data["sentence"] == sentence(found)
     assert [cell["verdict"] for cell in data["cells"]] == ["no slower", "slower", "cannot tell"]

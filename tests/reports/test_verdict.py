@@ -138,6 +138,12 @@ def test_junit_is_xml_whatever_the_names(hostile):
     assert "<script>" in tests[0].get("name")
 
 
+def test_junit_fails_what_cannot_be_told_where_that_fails_the_job(hostile):
+    """With --inconclusive fail the file says what the exit code says."""
+    tests = ElementTree.fromstring(to_junit(hostile, "failure").encode())
+    assert (tests.get("failures"), tests.get("skipped")) == ("3", "0")
+
+
 def test_json_holds_everything(hostile):
     """The sentence too; figures with all their digits."""
     found = json.loads(to_json(hostile))

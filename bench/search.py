@@ -1,12 +1,12 @@
 """Interactive search: one query over a suite or a plain file, with what explains each hit."""
 
-import contextlib
 import hashlib
+import inspect
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import DataError, UsageError, unknown
 from qrels.plain import has_vectors, read_plain
 from reports.table import clean
+from rerankers import RERANKERS
 from rerankers.base import Prepares
+from retrievers import RETRIEVERS
 from retrievers.base import SavesIndex
+from retrievers.registry import Registry, parse_spec
 from retrievers.tokenise import Analysis
 
 SNIPPET_WORDS = 30
@@ -149,9 +152,17 @@ def index_folder(system: System, corpus_digest: str) -> Path:
         "reranker": system.reranker,
         "reranker_params": dict(system.reranker_params),
         "files": {name: digest_of(name) for name in system.params.values() if is_file(name)},
+        "code": [code_of(RETRIEVERS, system.retriever), code_of(RERANKERS, system.reranker)],
     }
     text = json.dumps(key, sort_keys=True)
     return cache_folder() / "indexes" / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def code_of(registry: Registry, spec: str | None) -> str | None:
+    """The digest of the file that a plug-in's class is in; None for built-ins, and for none."""
+    if spec is None or (name := parse_spec(spec)[0]) in registry.builtins:
+        return None
+    return digest_of(inspect.getfile(registry.load(name)))
 
 
 def is_file(value: object) -> bool:
@@ -165,12 +176,18 @@ def digest_of(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def open_index(system: System, corpus: Corpus, folder: Path) -> Built:
+def open_index(
+    system: System, corpus: Corpus, folder: Path, say: Callable[[str], None] = lambda _: None
+) -> Built:
     """The system ready to search: from *folder* where a fitting index was saved, else built now."""
     built = make(system, corpus)
     if (folder / RETRIEVER).is_dir():
-        with contextlib.suppress(*UNFIT):  # of another version or encoder: build it anew
+        try:
             load_index(built, folder)
+        except UNFIT as error:
+            say(f"the saved index cannot be used: {error}; `bench index` makes it anew")
+            built = make(system, corpus)
+        else:
             return built
     index(built)
     return built

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.common import FINE, check_device, positive
+from bench.commands.common import FINE, check_device, positive, say
 from qrels.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> int:
     where = [parse_filter(text) for text in options.filter]
     corpus, digest, system = searched(options)
     with device_scope(options.device):
-        built = open_index(system, corpus, index_folder(system, digest))
+        built = open_index(system, corpus, index_folder(system, digest), say)
         hits = search(built, options.query, options.k, options.depth, where, options.sort)
     print(format_hits(hits, options.sort))
     return FINE

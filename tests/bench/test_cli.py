@@ -191,6 +191,52 @@ def test_a_saved_index_answers_as_a_fresh_one(folder, capsys, monkeypatch):
         main([*question[:-1], "bm25?k1=2"])
 
 
+def test_a_damaged_index_is_said_and_built_anew(folder, capsys):
+    """A saved index that cannot be read costs a line, not the answer."""
+    from encoders.cache import cache_folder
+
+    target = ["--suite", str(folder), "--system", "bm25?k1=1.7"]
+    main(["search", "cat garden", *target])
+    before = capsys.readouterr().out
+    known = set((cache_folder() / "indexes").glob("*"))
+    main(["index", *target])
+    (made,) = set((cache_folder() / "indexes").glob("*")) - known
+    for path in (made / "retriever").glob("*.npy"):
+        path.write_bytes(b"damaged")
+    capsys.readouterr()
+    assert main(["search", "cat garden", *target]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == before
+    assert "the saved index cannot be used" in shown.err
+    assert "`bench index` makes it anew" in shown.err
+
+
+PLUGIN = """from retrievers.bm25 import BM25
+
+
+class Mine(BM25):
+    def __init__(self):
+        super().__init__(b={b})
+"""
+
+
+def test_the_code_of_a_plug_in_is_part_of_its_index(folder, tmp_path, monkeypatch, capsys):
+    """A changed plug-in never serves the index that it saved before."""
+    import importlib
+    import sys
+
+    monkeypatch.syspath_prepend(str(tmp_path))
+    target = ["--suite", str(folder), "--system", "mine_changed:Mine"]
+    made = []
+    for b in (0.0, 1.0):
+        (tmp_path / "mine_changed.py").write_text(PLUGIN.format(b=b))
+        monkeypatch.delitem(sys.modules, "mine_changed", raising=False)
+        importlib.invalidate_caches()
+        assert main(["index", *target]) == 0
+        made.append(capsys.readouterr().out.rpartition(" in ")[2])
+    assert made[0] != made[1]
+
+
 def test_an_index_of_other_vectors_is_not_used(tmp_path, folder, capsys):
     """The content of a vector file is part of the index, not its name."""
     vectors = np.eye(6, 16, dtype=np.float32)

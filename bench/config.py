@@ -1,6 +1,5 @@
 """What to run: systems and experiments, from TOML files or the command line."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from bench.grid import expanded
 from qrels.data import Suite
 from qrels.errors import DataError, UsageError, unknown
+from qrels.files import is_folder, read_toml
 from qrels.suites import shipped
 from retrievers.registry import parse_spec
 
@@ -87,12 +87,7 @@ def unique(systems: Sequence[System]) -> list[System]:
 
 def read_experiment(path: Path) -> Experiment:
     """The experiment in a TOML file; an unknown key or a wrong type is an error naming the file."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}") from error
+    table = read_toml(path)
     _check(table, _EXPERIMENT_KEYS, str(path))
     systems = (
         [
@@ -204,4 +199,4 @@ def _depth(value: object, where: str) -> int:
 def _beside(path: Path, name: str) -> str:
     """A suite that is a folder beside the experiment file, as a path; any other name as it is."""
     folder = path.parent / name
-    return str(folder) if folder.is_dir() and name not in shipped() else name
+    return str(folder) if is_folder(folder) and name not in shipped() else name

@@ -33,7 +33,7 @@ class Hashing:
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in enumerate(texts):
             for word in WORD.findall(text.lower()):
-                np.add.at(vectors[row], *_features(word, self.dimension, self.seed))
+                np.add.at(vectors[row], *features(word, self.dimension, self.seed))
         return _unit(vectors)
 
     def encode_tokens(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
@@ -46,7 +46,7 @@ class Hashing:
 
 
 @lru_cache(maxsize=65536)
-def _features(
+def features(
     word: str, dimension: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Buckets and signs of a word: itself and its trigrams, with the ends marked."""

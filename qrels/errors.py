@@ -35,5 +35,12 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> UsageError:
     """The error for a mistyped *name*, with the closest allowed one where there is one."""
     choices = sorted(allowed)
     close = difflib.get_close_matches(name, choices, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(choices) or 'none'}"
+    listed = ", ".join(map(_readable, choices)) or "none"
+    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {listed}"
     return UsageError(f"unknown {kind} {name!r}; {hint}")
+
+
+def _readable(name: str) -> str:
+    """A name from a file on one line, never long."""
+    name = name if name.isprintable() else repr(name)
+    return name if len(name) <= 60 else f"{name[:57]}..."

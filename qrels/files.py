@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import tomllib
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -70,6 +71,18 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:  # free JS
         yield number, found
 
 
+def read_toml(path: Path) -> dict[str, Any]:  # free TOML
+    """The table in a TOML file, with or without a BOM; DataError where it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise DataError(f"{path}: nested too deep") from error
+    except ValueError as error:  # broken TOML or UTF-8, a NUL in the name, a number too long
+        raise DataError(f"{path}: {error}") from error
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write *text* as UTF-8, gzipped where the name ends in .gz; whole or not at all.
 
@@ -100,6 +113,14 @@ def find(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise DataError(f"{folder}: has no {name} or {name}.gz")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether *path* is a folder; a name that no file system takes is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def shown(value: object) -> str:

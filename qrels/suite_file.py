@@ -1,7 +1,6 @@
 """suite.toml: what a suite says of itself beside its three files."""
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from qrels.beir import FieldSpec
 from qrels.columns import KINDS
 from qrels.data import ColumnKind, Rules
-from qrels.errors import DataError, UsageError, unknown
-from qrels.files import shown
+from qrels.errors import UsageError, unknown
+from qrels.files import read_toml, shown
 
 FILE = "suite.toml"
 
@@ -40,12 +39,7 @@ def read_suite_file(folder: Path) -> SuiteFile:
     path = folder / FILE
     if not path.exists():
         return SuiteFile()
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # broken TOML or UTF-8
-        raise DataError(f"{path}: {error}") from error
+    table = read_toml(path)
     _check(table, _TOP, str(path))
     rules = {rule.name: table.pop(rule.name) for rule in fields(Rules) if rule.name in table}
     if "systems" in table:

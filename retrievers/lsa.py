@@ -3,7 +3,7 @@
 Source: Deerwester et al. 1990, doi 10.1002/(SICI)1097-4571(199009)41:6<391::AID-ASI1>3.0.CO;2-9.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,33 @@ from numpy.typing import NDArray
 
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import UsageError
-from qrels.ranking import top_k
 from qrels.saved import load_index, save_index
 from retrievers.filters import matching
 from retrievers.tokenise import Analysis, Tokens, numbered
+from retrievers.vectors import Floats, row_norms, search_vectors
 
-SCORES_AT_ONCE = 2**24
-ARRAYS = ("idf", "components", "vectors", "vector_of")
+BLOCK = 2**16
+"""Texts weighed at once, which bounds the memory of a build."""
+
+ARRAYS = ("idf", "components", "vectors", "norms")
 
 
 class LSA:
     """Cosine in the space of the first singular vectors of the term-document matrix.
 
     Weights are (1 + log tf) * (1 + log((1 + n) / (1 + df))), a document scaled to unit length.
-    dimensions: fewer where the corpus has fewer documents, terms or independent texts. seed: of
-    the vector the decomposition starts from. A query without a known term finds nothing, and a
-    document without a term is never found. The other parameters are those of `bm25`.
+    dimensions: fewer where the corpus has fewer documents, terms or independent texts. training:
+    how many documents the decomposition is made of, at most, drawn at random; the others are
+    folded in. seed: of that sample and of the vector the decomposition starts from. A query
+    without a known term finds nothing, and a document without a term is never found. The other
+    parameters are those of `bm25`.
     """
 
     _terms: Mapping[str, int]
     _idf: NDArray[np.float64]  # (n_terms,)
-    _components: NDArray[np.float32]  # (n_terms, dimension)
-    _vectors: NDArray[np.float32]  # (n_distinct, dimension), unit length or zero
-    _vector_of: NDArray[np.int32]  # (n_docs,)
+    _components: Floats  # (n_terms, dimension)
+    _vectors: Floats  # (n_docs, dimension), unit length or zero
+    _norms: Floats  # (n_docs,)
     _tie_order: NDArray[np.int32]
     _metadata: Mapping[str, Column]
 
@@ -44,30 +48,34 @@ class LSA:
         stemmer: str | None = "english",
         stop_words: str | Sequence[str] | None = "english",
         fields: Sequence[str] | None = None,
+        training: int = 50_000,
         seed: int = 13,
     ) -> None:
         self.dimensions = dimensions
         self.stemmer = stemmer
         self.stop_words = stop_words
         self.fields = fields
+        self.training = training
         self.seed = seed
 
     def index(self, corpus: Corpus) -> None:
-        if not isinstance(self.dimensions, int) or self.dimensions < 1:
-            raise UsageError(f"dimensions is {self.dimensions!r}; allowed: an integer, 1 or more")
+        for name in ("dimensions", "training"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UsageError(f"{name} is {value!r}; allowed: an integer, 1 or more")
         analysis = Analysis(self.stemmer, self.stop_words)
         terms, tokens = analysis.build(corpus.joined(self.fields))
-        frequencies = _frequencies(tokens, len(terms))
-        found = np.bincount(frequencies.indices, minlength=len(terms))
+        found = _document_frequencies(tokens, len(terms))
         idf = 1 + np.log((1 + len(corpus)) / (1 + found))
-        matrix = _weighted(frequencies, idf)
         rng = np.random.default_rng(self.seed)
-        components = _components(matrix, self.dimensions, rng).astype(np.float32)
-        # Equal texts must share a vector: BLAS may round equal rows differently, and ties break.
-        vectors, vector_of = np.unique(_unit(matrix @ components), axis=0, return_inverse=True)
-        self._keep(terms, corpus, idf, components, vectors, vector_of.ravel().astype(np.int32))
+        sample = _weighted(_frequencies(_sample(tokens, self.training, rng), len(terms)), idf)
+        components = _components(sample, self.dimensions, rng).astype(np.float32)
+        vectors = np.empty((len(corpus), components.shape[1]), np.float32)
+        for place, part in _blocks(tokens):
+            vectors[place] = _unit(_weighted(_frequencies(part, len(terms)), idf) @ components)
+        self._keep(terms, corpus, idf, components, vectors, row_norms(vectors))
 
-    def encode(self, queries: Sequence[str]) -> NDArray[np.float32]:
+    def encode(self, queries: Sequence[str]) -> Floats:
         """float32 (n_queries, dimension): unit vectors, zero without a known term."""
         tokens = Analysis(self.stemmer, self.stop_words).encode(queries, self._terms)
         weighted = _weighted(_frequencies(tokens, len(self._terms)), self._idf)
@@ -76,25 +84,16 @@ class LSA:
     def search(self, queries: Sequence[str], k: int, where: Sequence[Filter] = ()) -> Run:
         return self.search_encoded(self.encode(queries), k, where)
 
-    def search_encoded(
-        self, encoded: NDArray[np.float32], k: int, where: Sequence[Filter] = ()
-    ) -> Run:
+    def search_encoded(self, encoded: Floats, k: int, where: Sequence[Filter] = ()) -> Run:
         allowed = matching(self._metadata, where, len(self._tie_order))
-        shape = (len(encoded), k)
-        run = Run(np.full(shape, ABSENT, np.int32), np.full(shape, -np.inf, np.float32))
-        known = np.flatnonzero(encoded.any(axis=1))
-        size = max(1, SCORES_AT_ONCE // max(1, len(self._tie_order)))
-        for start in range(0, len(known), size):
-            rows = known[start : start + size]
-            found = top_k(self._cosines(encoded[rows]), k, self._tie_order, allowed)
-            run.docs[rows], run.scores[rows] = found
+        if not self._norms.all():
+            allowed = self._norms > 0 if allowed is None else allowed & (self._norms > 0)
+        run = search_vectors(
+            self._vectors, encoded, k, "cosine", self._tie_order, allowed, norms=self._norms
+        )
+        unknown = ~encoded.any(axis=1)
+        run.docs[unknown], run.scores[unknown] = ABSENT, -np.inf
         return run
-
-    def _cosines(self, encoded: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (n_queries, n_docs), -inf for documents without a term."""
-        scores = encoded @ self._vectors.T
-        scores[:, ~self._vectors.any(axis=1)] = -np.inf
-        return scores[:, self._vector_of]
 
     def save(self, folder: Path) -> None:
         arrays = {name: getattr(self, f"_{name}") for name in ARRAYS}
@@ -107,8 +106,34 @@ class LSA:
 
     def _keep(self, terms: Mapping[str, int], corpus: Corpus, *arrays: NDArray[Any]) -> None:
         self._terms = terms
-        self._idf, self._components, self._vectors, self._vector_of = arrays
+        self._idf, self._components, self._vectors, self._norms = arrays
         self._tie_order, self._metadata = corpus.tie_order, corpus.metadata
+
+
+def _blocks(tokens: Tokens) -> Iterator[tuple[slice, Tokens]]:
+    """The texts in parts of BLOCK, each with its place."""
+    for start in range(0, len(tokens.indptr) - 1, BLOCK):
+        ends = tokens.indptr[start : start + BLOCK + 1]
+        place = slice(start, start + len(ends) - 1)
+        yield place, Tokens(ends - ends[0], tokens.terms[ends[0] : ends[-1]])
+
+
+def _sample(tokens: Tokens, size: int, rng: np.random.Generator) -> Tokens:
+    """All texts, or *size* of them at random, in their order."""
+    n_texts = len(tokens.indptr) - 1
+    if n_texts <= size:
+        return tokens
+    chosen = np.sort(rng.choice(n_texts, size, replace=False))
+    parts = [tokens.terms[tokens.indptr[i] : tokens.indptr[i + 1]] for i in chosen]
+    return Tokens(np.cumsum([0, *map(len, parts)]), np.concatenate(parts))
+
+
+def _document_frequencies(tokens: Tokens, n_terms: int) -> NDArray[np.int64]:
+    """int64 (n_terms,): in how many texts each term is."""
+    found = np.zeros(n_terms, np.int64)
+    for _, part in _blocks(tokens):
+        found += np.bincount(_frequencies(part, n_terms).indices, minlength=n_terms)
+    return found
 
 
 def _frequencies(tokens: Tokens, n_terms: int) -> Any:  # scipy.sparse.csr_array
@@ -116,8 +141,9 @@ def _frequencies(tokens: Tokens, n_terms: int) -> Any:  # scipy.sparse.csr_array
     from scipy.sparse import csr_array
 
     shape = (len(tokens.indptr) - 1, n_terms)
-    matrix = csr_array((np.ones(len(tokens.terms)), tokens.terms, tokens.indptr), shape=shape)
-    matrix.sum_duplicates()
+    ones = np.ones(len(tokens.terms))
+    matrix = csr_array((ones, tokens.terms.copy(), tokens.indptr.copy()), shape=shape)
+    matrix.sum_duplicates()  # in place
     return matrix
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 import encoders
 from qrels.data import Corpus
-from qrels.errors import DataError, MissingPackageError, UsageError, unknown
+from qrels.errors import DataError, UsageError, unknown
 from qrels.files import read_data, read_objects
 from qrels.plain import CELL_LIMIT, ID_COLUMNS
+from qrels.saved import read_array
 from retrievers.vectors import VectorRetriever, Vectors
 
 
@@ -28,7 +29,7 @@ class Precomputed(VectorRetriever):
     than the corpus's are passed over. similarity: cosine, dot, or l2.
 
     DataError: a document without a row or with two, a vector that is not numbers, not finite,
-    or not of the encoder's dimension. Parquet needs pyarrow.
+    or not of the encoder's dimension.
     """
 
     def __init__(
@@ -62,6 +63,10 @@ class Precomputed(VectorRetriever):
                 f"gives {dimension}"
             )
         return matrix
+
+
+LARGEST = 1e15
+"""Beyond it the squares of a vector, added up, may leave float32."""
 
 
 class Row(NamedTuple):
@@ -100,12 +105,8 @@ def _jsonl(path: Path, column: str, id_column: str | None) -> Iterator[Row]:
 
 
 def _parquet(path: Path, column: str, id_column: str | None) -> Iterator[Row]:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingPackageError(
-            f'{path}: reading Parquet needs pyarrow: pip install "retrieval-bench[parquet]"'
-        ) from error
+    import pyarrow.parquet
+
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             ids, vectors = _columns(path, file.schema_arrow.names, column, id_column)
@@ -189,24 +190,28 @@ def _vector(row: Row) -> NDArray[np.float32]:
             vector = np.array(numbers, np.float64).astype(np.float32)
     except OverflowError:  # an integer beyond float64
         vector = np.full(1, np.inf, np.float32)
-    if not np.isfinite(vector).all():
-        raise DataError(f"{row.place}: a number is not finite in float32")
+    if not _usable(vector):
+        raise DataError(f"{row.place}: a number is not finite, or beyond {LARGEST:g}")
     return vector
 
 
 def _array(path: Path, n_docs: int) -> Vectors:
     """The .npy file's vectors, mapped where they are float32 or float16."""
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not an array that can be read: {error}") from error
+    found = read_array(path)
     if found.ndim != 2 or found.dtype.kind != "f" or len(found) != n_docs:
         raise DataError(
             f"{path}: holds {found.dtype} {found.shape}; expected floats ({n_docs}, dimension), "
             "a row a document"
         )
     matrix = np.asarray(found if found.dtype.itemsize <= 4 else found.astype(np.float32))
-    if not all(np.isfinite(matrix[at : at + 4096]).all() for at in range(0, n_docs, 4096)):
-        row = int(np.argmin([np.isfinite(vector).all() for vector in matrix]))
-        raise DataError(f"{path}: row {row} holds a number that is not finite")
+    if not all(_usable(matrix[at : at + 4096]) for at in range(0, n_docs, 4096)):
+        row = int(np.argmin([_usable(vector) for vector in matrix]))
+        raise DataError(
+            f"{path}: row {row} holds a number that is not finite, or beyond {LARGEST:g}"
+        )
     return matrix
+
+
+def _usable(numbers: Vectors) -> bool:
+    """Whether all are finite and small enough to be squared."""
+    return float(np.abs(numbers).max(initial=0)) <= LARGEST

@@ -1,6 +1,5 @@
 """What a gate asks for: margins, error rates, must-pass queries, floors; from TOML or options."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from bench.config import read_experiment
 from bench.metrics import parse_measure
 from qrels.errors import DataError, UsageError, unknown
+from qrels.files import read_toml
 
 ANY = "*"
 """The measure of a margin that is for all."""
@@ -72,12 +72,7 @@ def read_rules(path: Path) -> Rules:
 
     The file may be an experiment; in any other [gate] is the only table.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: {error}") from error
+    table = read_toml(path)
     if not isinstance(table.get("gate"), dict):
         raise DataError(f"{path}: no [gate] table")
     if "suites" in table:

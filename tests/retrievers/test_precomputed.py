@@ -3,13 +3,12 @@
 import csv
 import gzip
 import json
-import sys
 
 import numpy as np
 import pytest
 
 from qrels.data import Corpus
-from qrels.errors import DataError, MissingPackageError, UsageError
+from qrels.errors import DataError, UsageError
 from retrievers.precomputed import Precomputed
 
 IDS = ["org/a", "b", "ü c"]
@@ -157,14 +156,6 @@ def test_a_damaged_parquet_file_is_a_data_error(corpus, tmp_path):
     pytest.importorskip("pyarrow", reason="reading Parquet needs pyarrow")
     (tmp_path / "v.parquet").write_bytes(b"PAR1 not really PAR1")
     with pytest.raises(DataError, match=r"v\.parquet: not Parquet that can be read"):
-        Precomputed(str(tmp_path / "v.parquet"), encoder=HASHING).index(corpus)
-
-
-def test_without_pyarrow_the_message_says_what_to_install(corpus, tmp_path, monkeypatch):
-    """The extra is named."""
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
-    with pytest.raises(MissingPackageError, match=r'pip install "retrieval-bench\[parquet\]"'):
         Precomputed(str(tmp_path / "v.parquet"), encoder=HASHING).index(corpus)
 
 

@@ -1,0 +1,1 @@
+"""Our speed beside that of others, in one process and by turns: `python -m benchmarks`."""

@@ -1,0 +1,155 @@
+"""How cost grows from a thousand documents to a million, and what that says of a hundred million.
+
+Each retriever and size is a process of its own, so that its peak memory is its own.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import corpus as texts_at_scale
+from benchmarks.common import Fact, Plot, Result, Timing
+
+TITLE = "How cost grows"
+
+SYSTEMS: Mapping[str, Mapping[str, Any]] = {  # parameters are each retriever's own
+    "bm25": {},
+    "lsa": {},
+    "precomputed": {"encoder": "hashing?dimension=128", "similarity": "cosine"},
+    "faiss HNSW32": {"encoder": "hashing?dimension=128", "factory": "HNSW32"},
+}
+SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
+QUICK = (1_000, 3_000, 10_000)
+LARGEST = {"faiss HNSW32": 100_000}
+"""Where building takes too long beyond; its curve ends there."""
+
+FITTED = 10_000
+"""Exponents are fitted from this size on, where fixed costs no longer tell."""
+
+QUERIES, DEPTH = 200, 10
+BEYOND = 100_000_000
+
+
+def run(quick: bool) -> Result:
+    sizes = QUICK if quick else SIZES
+    found = {
+        name: {size: _apart(name, size) for size in sizes if size <= LARGEST.get(name, size)}
+        for name in SYSTEMS
+    }
+    return Result(
+        timings=tuple(_timings(found)),
+        facts=tuple(fact for name, by_size in found.items() for fact in _facts(name, by_size)),
+        notes=(
+            f"Exponents are least-squares slopes on log-log axes from {FITTED:,} documents on: "
+            "1 doubles with the corpus. What they say of a hundred million assumes one machine "
+            "and the same text; nobody has run that here.",
+            "Vectors are those of the hashing encoder, made by a script from the same text; "
+            "synthetic vectors say little of how well HNSW finds.",
+        ),
+        plot=Plot("documents", "seconds to build", "seconds", ("build",)),
+    )
+
+
+def _apart(name: str, size: int) -> dict[str, float]:
+    """Build and search in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.growth", name, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"growth: {name} at {size:,} documents failed: {done.stderr[-500:]}")
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _timings(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> Iterator[Timing]:
+    for name, by_size in found.items():
+        for size, cost in by_size.items():
+            yield Timing("build", name, (cost["build"],), units=size, x=size)
+            yield Timing(f"search {size:,}", name, (cost["search"],), units=QUERIES, x=size)
+
+
+def _facts(name: str, by_size: Mapping[int, Mapping[str, float]]) -> Iterator[Fact]:
+    sizes = sorted(by_size)
+    kept = [size for size in sizes if size >= FITTED]
+    largest = sizes[-1]
+    for cost, unit in (("build", "s"), ("search", "s"), ("memory", "GB")):
+        slope = fitted(kept, [by_size[size][cost] for size in kept])
+        at = by_size[largest][cost] / (QUERIES if cost == "search" else 1)
+        shown = {"search": ("ms a query", 1e3), "memory": ("GB", 1e-9)}.get(cost, (unit, 1.0))
+        beyond = at * (BEYOND / largest) ** slope * shown[1]
+        yield Fact(
+            f"{name}: {cost} at {largest:,}", at * shown[1], shown[0],
+            f"grows as n^{slope:.2f}; at {BEYOND:,}: about {beyond:,.3g} {shown[0]}"
+            if len(kept) > 1 else "",
+        )  # fmt: skip
+
+
+def fitted(sizes: Sequence[float], values: Sequence[float]) -> float:
+    """The exponent e of value ~ size^e; 0 with fewer than two sizes."""
+    if len(sizes) < 2:
+        return 0.0
+    return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
+
+
+def measure(name: str, size: int) -> dict[str, float]:
+    """Seconds of building and of searching, bytes of memory beyond the corpus, in this process."""
+    import retrievers
+    from encoders.cache import cache_policy
+    from qrels.data import Corpus
+
+    plan = texts_at_scale.plan(size, QUERIES)
+    corpus = Corpus([f"d{i}" for i in range(size)], {"text": list(texts_at_scale.texts(plan))})
+    asked = texts_at_scale.queries(plan)
+    with tempfile.TemporaryDirectory() as scratch, cache_policy(enabled=False):
+        parameters = dict(SYSTEMS[name])
+        if name == "precomputed":
+            parameters["path"] = str(Path(scratch) / "vectors.npy")
+            np.save(parameters["path"], vectors(plan))
+        retriever: Any = retrievers.create(name.split()[0], parameters)
+        corpus.tie_order  # noqa: B018 - the corpus's own, computed once
+        before = _peak()
+        start = time.perf_counter()
+        if name.startswith("faiss"):
+            retriever._keep(retriever._built(retriever._scaled(vectors(plan))), corpus)
+        else:
+            retriever.index(corpus)
+        built = time.perf_counter()
+        retriever.search(asked[:2], DEPTH)
+        ready = time.perf_counter()
+        retriever.search(asked, DEPTH)
+        done = time.perf_counter()
+    return {"build": built - start, "search": done - ready, "memory": max(_peak() - before, 1)}
+
+
+def vectors(plan: texts_at_scale.Plan, dimension: int = 128) -> NDArray[np.float32]:
+    """float32 (n_docs, dimension): what the hashing encoder gives, by adding up sentences."""
+    return np.concatenate(list(vector_blocks(plan, dimension)))
+
+
+def vector_blocks(
+    plan: texts_at_scale.Plan, dimension: int, block: int = 50_000
+) -> Iterator[NDArray[np.float32]]:
+    """The same, block by block; a document's features are the sum of its sentences'."""
+    each = texts_at_scale.sentence_features(dimension)
+    for start in range(0, len(plan.indptr) - 1, block):
+        ends = plan.indptr[start : start + block + 1]
+        summed = np.add.reduceat(each[plan.sentences[ends[0] : ends[-1]]], ends[:-1] - ends[0])
+        lengths = np.linalg.norm(summed, axis=1, keepdims=True)
+        yield (summed / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def _peak() -> int:
+    """Bytes, the most this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(sys.argv[1], int(sys.argv[2]))))

@@ -87,7 +87,7 @@ def parse_value(text: str) -> Any:  # a JSON value, or the text itself
     """A parameter written on the command line: JSON where it parses, else plain text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -260,8 +260,8 @@ def _limited(seconds: int) -> Iterator[None]:
 
 PIECES = (
     b'"', b"\n", b"\t", b"\x00", b"{", b"}", b"[" * 3000, b"1e999", b"9" * 5000, b"-1", b"nan",
-    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\\ud800", b"\xe2\x80\xae", b"null", b"true", b"\r\n", b" ",
-    b",", b"=", b"../", b"\x1b[31m", b"<b>", b"0", b"NaN", b"{}", b"[]", b"a.b.c",
+    b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\\ud800", b"\xe2\x80\xae", b"null", b"true",
+    b"\r\n", b" ", b",", b"=", b"../", b"\x1b[31m", b"<b>", b"0", b"NaN", b"{}", b"[]", b"a.b.c",
 )  # fmt: skip
 
 

@@ -29,6 +29,9 @@ ROUNDING = 1e-12
 BLOCK = 2**20
 """How many resampled queries are held at a time: about 25 MB."""
 
+DRAWS = 2**28
+"""Queries drawn for one interval at most: from 27,000 queries on there are fewer resamples."""
+
 LABELS = string.ascii_letters + "".join(c for c in map(chr, range(0x3B1, 0x3000)) if c.islower())
 """One character a group, so that two displays can be compared letter by letter."""
 
@@ -183,8 +186,12 @@ def compare_systems(
 
 
 def _resampled(values: Values, rng: np.random.Generator, resamples: int) -> Values:
-    """Means over resampled queries, (resamples, m), of values (n, m): one draw for all columns."""
+    """Means over resampled queries, (resamples, m), of values (n, m): one draw for all columns.
+
+    With more than DRAWS / resamples queries there are fewer rows, at least 1,000.
+    """
     n = len(values)
+    resamples = min(resamples, max(1000, DRAWS // n))
     means = np.empty((resamples, values.shape[1]))
     for start in range(0, resamples, max(1, BLOCK // n)):
         rows = min(max(1, BLOCK // n), resamples - start)

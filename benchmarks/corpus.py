@@ -3,9 +3,9 @@
     python -m benchmarks.corpus FOLDER --documents 1000000 --queries 100000
 
 A document is sentences of real text drawn at random; a query is words of two sentences, and just
-the documents into which that pair was planted are relevant. Any other document has the two only
-by a chance that is checked away. So the corpus is as large as asked, its words are distributed as
-those of real text, and what ought to be found is known.
+the documents into which that pair was planted are relevant (another has both by chance for some
+three queries in a thousand, at a million documents). So the corpus is as large as asked, its words
+are distributed as those of real text, and what ought to be found is known.
 """
 
 import argparse
@@ -38,7 +38,26 @@ WORDS = 4
 PLANTED = 3
 """Documents at most that answer a query."""
 
-BLOCK = 20_000
+DIMENSION = 128
+"""Of the vectors given with a suite: those of the hashing encoder."""
+
+EXPERIMENT = """\
+# Three exact systems at scale. From the folder that holds this file's:
+#   python -m bench run --experiment FOLDER/scale.toml --no-latency --memory 8GB
+suites = ["."]
+depth = 100
+
+[[system]]
+retriever = "bm25"
+
+[[system]]
+retriever = "lsa"
+
+[[system]]
+name = "given vectors"
+retriever = "precomputed"
+params = {{ path = "{vectors}", encoder = "hashing?dimension={dimension}", similarity = "cosine" }}
+"""
 
 
 @dataclass(frozen=True)
@@ -155,6 +174,21 @@ def sentence_features(dimension: int) -> NDArray[np.float32]:
     return found
 
 
+def vectors(plan: Plan, dimension: int = DIMENSION) -> NDArray[np.float32]:
+    """float32 (n_docs, dimension): what the hashing encoder gives, by adding up sentences."""
+    return np.concatenate(list(vector_blocks(plan, dimension)))
+
+
+def vector_blocks(plan: Plan, dimension: int, block: int = 50_000) -> Iterator[NDArray[np.float32]]:
+    """The same, block by block; a document's features are the sum of its sentences'."""
+    each = sentence_features(dimension)
+    for start in range(0, len(plan.indptr) - 1, block):
+        ends = plan.indptr[start : start + block + 1]
+        summed = np.add.reduceat(each[plan.sentences[ends[0] : ends[-1]]], ends[:-1] - ends[0])
+        lengths = np.linalg.norm(summed, axis=1, keepdims=True)
+        yield (summed / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
 @cache
 def _sentence_tokens() -> tuple[dict[str, int], Tokens]:
     return Analysis().build(sentences())
@@ -192,6 +226,13 @@ def write_suite(folder: Path, n_docs: int, n_queries: int, seed: int = 0) -> Non
             out.write("query-id\tcorpus-id\tscore\n")
             for query, place in np.argwhere(made.answers >= 0):
                 out.write(f"q{query}\td{made.answers[query, place]}\t1\n")
+        with (draft / "vectors.npy").open("wb") as out:
+            head = {"descr": "<f4", "fortran_order": False, "shape": (n_docs, DIMENSION)}
+            np.lib.format.write_array_header_1_0(out, head)
+            for block in vector_blocks(made, DIMENSION):
+                out.write(block.tobytes())
+        path = str((folder / "vectors.npy").resolve())
+        (draft / "scale.toml").write_text(EXPERIMENT.format(vectors=path, dimension=DIMENSION))
         draft.rename(folder)
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks import corpus as texts_at_scale
 from benchmarks.common import Fact, Plot, Result, Timing
@@ -112,13 +111,15 @@ def measure(name: str, size: int) -> dict[str, float]:
         parameters = dict(SYSTEMS[name])
         if name == "precomputed":
             parameters["path"] = str(Path(scratch) / "vectors.npy")
-            np.save(parameters["path"], vectors(plan))
+            np.save(parameters["path"], texts_at_scale.vectors(plan))
         retriever: Any = retrievers.create(name.split()[0], parameters)
         corpus.tie_order  # noqa: B018 - the corpus's own, computed once
         before = _peak()
         start = time.perf_counter()
         if name.startswith("faiss"):
-            retriever._keep(retriever._built(retriever._scaled(vectors(plan))), corpus)
+            retriever._keep(
+                retriever._built(retriever._scaled(texts_at_scale.vectors(plan))), corpus
+            )
         else:
             retriever.index(corpus)
         built = time.perf_counter()
@@ -127,23 +128,6 @@ def measure(name: str, size: int) -> dict[str, float]:
         retriever.search(asked, DEPTH)
         done = time.perf_counter()
     return {"build": built - start, "search": done - ready, "memory": max(_peak() - before, 1)}
-
-
-def vectors(plan: texts_at_scale.Plan, dimension: int = 128) -> NDArray[np.float32]:
-    """float32 (n_docs, dimension): what the hashing encoder gives, by adding up sentences."""
-    return np.concatenate(list(vector_blocks(plan, dimension)))
-
-
-def vector_blocks(
-    plan: texts_at_scale.Plan, dimension: int, block: int = 50_000
-) -> Iterator[NDArray[np.float32]]:
-    """The same, block by block; a document's features are the sum of its sentences'."""
-    each = texts_at_scale.sentence_features(dimension)
-    for start in range(0, len(plan.indptr) - 1, block):
-        ends = plan.indptr[start : start + block + 1]
-        summed = np.add.reduceat(each[plan.sentences[ends[0] : ends[-1]]], ends[:-1] - ends[0])
-        lengths = np.linalg.norm(summed, axis=1, keepdims=True)
-        yield (summed / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def _peak() -> int:

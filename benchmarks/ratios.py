@@ -30,8 +30,8 @@ class Verdict(NamedTuple):
 
     @property
     def collapsed(self) -> bool:
-        """Less than half of what was promised."""
-        return self.ratio is not None and self.ratio.value < self.mark.promised / 2
+        """Less than half of what was promised, beyond the noise of the rounds."""
+        return self.ratio is not None and self.ratio.high < self.mark.promised / 2
 
 
 def ratio(ours: Timing, peer: Timing, seed: int = 0) -> Ratio:

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from qrels.columns import make_column
+from qrels.corpus_cache import large_corpus
 from qrels.data import Column, ColumnKind, Corpus, Queries
 from qrels.errors import DataError, unknown
-from qrels.files import find, read_objects, shown, write_whole
+from qrels.files import FAST_FROM, find, read_objects, shown, write_whole
 
 METADATA = "metadata."
 
@@ -45,8 +47,12 @@ def read_corpus(
     items joined by ", "; one made of nothing is "". columns: the metadata read, with their kinds;
     a value that is missing or null is missing. Every document needs `_id` and `text`, which may
     be "". Raises DataError, with file and line, for anything else; a field or column that no
-    document has is a UsageError.
+    document has is a UsageError. The texts of a large file stay UTF-8, mapped from the cache
+    folder, and become strings one at a time.
     """
+    path = find(Path(path), "corpus.jsonl") if Path(path).is_dir() else Path(path)
+    if (large := _large(path, fields, columns or {})) is not None:
+        return large
     rows = _read(path, "corpus.jsonl")
     doc_ids = _ids(rows)
     texts = [_required(rows, i, "text") for i in range(len(doc_ids))]
@@ -59,6 +65,19 @@ def read_corpus(
     weights = {name: fields[name].weight if fields else 1.0 for name in found}
     metadata = {name: _column(rows, name, kind) for name, kind in (columns or {}).items()}
     return Corpus(doc_ids, found, metadata, weights)
+
+
+def _large(
+    path: Path, fields: Mapping[str, FieldSpec] | None, columns: Mapping[str, ColumnKind]
+) -> Corpus | None:
+    """The corpus in a large regular file; None for any other."""
+    if not path.is_file() or path.stat().st_size < FAST_FROM:
+        return None
+    sources = None if fields is None else {name: spec.source for name, spec in fields.items()}
+    if (found := large_corpus(path, sources, columns)) is None:
+        return None
+    weights = {name: fields[name].weight if fields else 1.0 for name in found.fields}
+    return replace(found, weights=weights)
 
 
 def read_queries(path: Path | str) -> Queries:

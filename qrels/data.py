@@ -4,7 +4,7 @@ Ids become positions (row numbers, int32) once, on entry; they are strings again
 and reports. Types hold data; the functions that work on them are in `ranking`, `trec`, `beir`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qrels.errors import unknown
+from qrels.text_column import TextColumn, joined
 
 UNJUDGED = np.iinfo(np.int16).min
 """The grade of a document without a judgement in a joined array; negative grades exist."""
 
 ABSENT = -1
 """The position that pads a ranking shorter than its depth; its score is -inf."""
+
+FEW = 50
+"""A search in order costs as much as a place in a table of so many documents."""
 
 ColumnKind = Literal["str", "int", "float", "date", "list"]
 Operator = Literal["=", "!=", "in", "contains", "<", "<=", ">", ">="]
@@ -62,7 +66,12 @@ class Corpus:
 
         Python compares strings by code point, which orders UTF-8 as trec_eval's strcmp does.
         """
-        order = sorted(range(len(self.doc_ids)), key=self.doc_ids.__getitem__, reverse=True)
+        ids = self.doc_ids
+        order: Sequence[int] | NDArray[np.int64]
+        if isinstance(ids, TextColumn):
+            order = ids.descending
+        else:
+            order = sorted(range(len(ids)), key=ids.__getitem__, reverse=True)
         ranks = np.empty(len(order), np.int32)
         ranks[order] = np.arange(len(order), dtype=np.int32)
         return ranks
@@ -72,7 +81,20 @@ class Corpus:
         """The position of each doc_id."""
         return {doc_id: position for position, doc_id in enumerate(self.doc_ids)}
 
-    def joined(self, names: Sequence[str] | None = None) -> list[str]:
+    def places(self, doc_ids: Sequence[str]) -> NDArray[np.int64]:
+        """int64 (len(doc_ids),): the position of each, ABSENT where the corpus lacks it.
+
+        For a few ids of a large corpus, without a table of all.
+        """
+        ids: Iterator[int | None]
+        if isinstance(self.doc_ids, TextColumn) and len(doc_ids) < len(self) // FEW:
+            ids = map(self.doc_ids.find, doc_ids)
+        else:
+            ids = map(self.positions.get, doc_ids)
+        found = (ABSENT if place is None else place for place in ids)
+        return np.fromiter(found, np.int64, len(doc_ids))
+
+    def joined(self, names: Sequence[str] | None = None) -> Sequence[str]:
         """One text a document: its non-empty fields in order, joined by a space.
 
         names: which fields, all by default; the order is the caller's. UsageError for a field
@@ -83,6 +105,9 @@ class Corpus:
             if name not in self.fields:
                 raise unknown("field", name, self.fields)
         columns = [self.fields[name] for name in wanted]
+        texts = [column for column in columns if isinstance(column, TextColumn)]
+        if texts and len(texts) == len(columns):
+            return joined(texts)
         return [" ".join(part for part in parts if part) for parts in zip(*columns, strict=True)]
 
 

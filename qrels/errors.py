@@ -7,7 +7,6 @@ BenchError                  the command line prints it as one line and exits wit
 `-- PluginError             what a retriever or reranker returned or raised
 """
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -33,6 +32,8 @@ class PluginError(BenchError):
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> UsageError:
     """The error for a mistyped *name*, with the closest allowed one where there is one."""
+    import difflib  # only a mistake needs it
+
     choices = sorted(allowed)
     close = difflib.get_close_matches(name, choices, n=1)
     listed = ", ".join(map(_readable, choices)) or "none"

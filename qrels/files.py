@@ -1,17 +1,17 @@
 """Files in and out: UTF-8 with or without BOM, plain or gzip, written whole or not at all."""
 
-import gzip
 import io
 import json
 import os
-import tomllib
-import uuid
-import zlib
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from qrels.errors import DataError
+
+FAST_FROM = 16 << 20
+"""Files of so many bytes are read by compiled loops; with less json is done before they load."""
 
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
@@ -23,14 +23,13 @@ def read_data(path: Path) -> bytes:
     Raises DataError where it cannot be read, is empty, not UTF-8 (naming the line) or cut off.
     """
     try:
+        if stat.S_ISCHR(path.stat().st_mode):  # as /dev/zero, which never ends
+            raise DataError(f"{path}: a device; expected a file")
         data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise DataError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     if data.startswith(GZIP) or (data and path.suffix == ".gz"):
-        try:
-            data = gzip.decompress(data)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(f"{path}: truncated or damaged gzip: {error}") from error
+        data = unpacked(data, path)
     data = data.removeprefix(BOM)
     if not data.strip():
         raise DataError(f"{path}: the file is empty")
@@ -44,14 +43,44 @@ def read_data(path: Path) -> bytes:
     return data
 
 
+def unpacked(data: bytes, path: Path) -> bytes:
+    """The gzip *data* of *path* unpacked; DataError where it is damaged or beyond all measure."""
+    import gzip  # these are loaded where they are needed: `bench evaluate` starts at once
+    import zlib
+
+    limit = unpack_limit(len(data))
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            found = file.read(limit + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: truncated or damaged gzip: {error}") from error
+    if len(found) > limit:
+        raise DataError(
+            f"{path}: unpacks to more than {limit:,} bytes, from {len(data):,}; "
+            "BENCH_UNPACK_LIMIT=BYTES allows more"
+        )
+    return found
+
+
+def unpack_limit(size: int) -> int:
+    """How large a gzip file of *size* bytes may come out; text packs 3 to 10 times.
+
+    256 MB or 100 times the packed size, whichever is more, or BENCH_UNPACK_LIMIT, in bytes.
+    """
+    named = os.environ.get("BENCH_UNPACK_LIMIT", "")
+    return int(named) if named.isascii() and named.isdigit() else max(256 << 20, 100 * size)
+
+
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:  # free JSON
     """Each line number with the JSON object on it; blank lines are skipped.
 
     Raises DataError where a line is not one object of valid JSON and Unicode.
     """
+    blank = True
     for number, line in enumerate(read_data(path).decode().split("\n"), 1):
         if not line.strip():
             continue
+        blank = False
         where = f"{path}:{number}"
         try:
             found = json.loads(line)
@@ -69,10 +98,14 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:  # free JS
         if not isinstance(found, dict):
             raise DataError(f"{where}: {shown(found)} is not a JSON object")
         yield number, found
+    if blank:  # white space that only Unicode calls so
+        raise DataError(f"{path}: the file is empty")
 
 
 def read_toml(path: Path) -> dict[str, Any]:  # free TOML
     """The table in a TOML file, with or without a BOM; DataError where it cannot be read."""
+    import tomllib
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -93,13 +126,15 @@ def write_whole(path: Path, text: str) -> None:
     except UnicodeEncodeError as error:
         raise DataError(f"{path}: half a surrogate pair cannot be written as UTF-8") from error
     if path.suffix == ".gz":
+        import gzip
+
         packed = io.BytesIO()
         # not gzip.compress: the header's system byte differs between Python versions
         with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
             file.write(data)
         data = packed.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    beside = path.with_name(f".{path.name}.{os.urandom(16).hex()}")
     try:
         beside.write_bytes(data)
         os.replace(beside, path)  # noqa: PTH105  this name says that it replaces

@@ -1,21 +1,33 @@
 """From ids to positions: rows of a file, in any order, into Qrels and Run."""
 
-from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import count
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qrels.coded import Coded
 from qrels.data import ABSENT, Corpus, Qrels, Run
 
 T = TypeVar("T", bound=Hashable)
 
 
-def positions(ids: Sequence[T]) -> tuple[list[T], NDArray[np.int64]]:
-    """The different *ids* in order of first appearance, and int64 (n,): which one each is."""
-    names = list(dict.fromkeys(ids))
-    table = {name: i for i, name in enumerate(names)}
-    return names, np.fromiter(map(table.__getitem__, ids), np.int64, len(ids))
+def positions(ids: Sequence[T], first: Sequence[T] = ()) -> tuple[list[T], NDArray[np.int64]]:
+    """The different *ids* in order of first appearance, and int64 (n,): which one each is.
+
+    first: names, all different, that go before.
+    """
+    table = defaultdict(count(len(first)).__next__, zip(first, count(), strict=False))
+    names = ids.names if isinstance(ids, Coded) else ids
+    which = _numbers(names, table)
+    return list(table), which[ids.codes] if isinstance(ids, Coded) else which
+
+
+def _numbers(ids: Sequence[Hashable], table: Mapping[Any, int]) -> NDArray[np.int64]:
+    """int64 (n,): what *table*, which counts what is new, has for each."""
+    return np.fromiter(map(table.__getitem__, ids), np.int64, len(ids))
 
 
 def make_qrels(
@@ -44,7 +56,7 @@ def make_run(
     queries, docs, scores: (n,), positions and score of each row.
     """
     ties = Corpus(doc_ids, {}).tie_order[docs]
-    order = np.lexsort((ties, -scores, queries))
+    order = _best_first(queries, scores, ties)
     lengths = np.bincount(queries, minlength=n_queries)
     starts = np.cumsum(lengths) - lengths
     shape = (n_queries, max(1, int(lengths.max(initial=0))))
@@ -52,3 +64,15 @@ def make_run(
     places = queries[order], np.arange(len(order)) - np.repeat(starts, lengths)
     run.docs[places], run.scores[places] = docs[order], scores[order]
     return run
+
+
+def _best_first(
+    queries: NDArray[np.int64], scores: NDArray[np.float32], ties: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """int64 (n,): the rows by query, score down, tie order; at no cost where they already are."""
+    same = queries[1:] == queries[:-1]
+    level = same & (scores[1:] == scores[:-1])
+    wrong = queries[1:] < queries[:-1]
+    wrong |= same & (scores[1:] > scores[:-1])
+    wrong |= level & (ties[1:] < ties[:-1])
+    return np.lexsort((ties, -scores, queries)) if wrong.any() else np.arange(len(queries))

@@ -96,11 +96,14 @@ def check_run(
             raise PluginError(f"{name} returned {label} {array.shape}; expected {shape}")
     if not np.issubdtype(docs.dtype, np.integer):
         raise PluginError(f"{name} returned docs of type {docs.dtype}; expected integers")
+    if scores.dtype.kind not in "fiu":
+        raise PluginError(f"{name} returned scores of type {scores.dtype}; expected real numbers")
     if docs.size and (docs.min() < ABSENT or docs.max() >= len(tie_order)):
         bad = docs[(docs < ABSENT) | (docs >= len(tie_order))][0]
         raise PluginError(f"{name} returned position {bad}; allowed: -1 to {len(tie_order) - 1}")
     present = docs >= 0
-    values = scores.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = scores.astype(np.float32)
     if not np.isfinite(values[present]).all():
         row, column = np.argwhere(present & ~np.isfinite(values))[0]
         raise PluginError(

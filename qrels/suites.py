@@ -6,8 +6,8 @@ A suite is a shipped name, a folder in BEIR's layout, or `irds:ID` of the ir-dat
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from qrels.beir import read_corpus, read_queries
+from qrels.corpus_cache import keep_suite_digest, suite_digest
 from qrels.data import ABSENT, Column, Corpus, Qrels, Queries, Rules, Suite
 from qrels.errors import DataError, UsageError, unknown
-from qrels.files import shown
+from qrels.files import is_folder, shown
 from qrels.irds import read_irds
 from qrels.positions import make_qrels, positions
 from qrels.suite_file import SuiteFile, read_suite_file
@@ -25,6 +26,7 @@ from qrels.trec import Judgements, read_judgements
 
 SETS = Path(__file__).parent / "sets"
 IRDS = "irds:"
+AT_ONCE = 10_000
 QRELS_ENDINGS = (".tsv", ".txt", ".qrels", ".trec")
 
 
@@ -49,7 +51,7 @@ def load_suite(name: str | Path, split: str | None = None) -> Suite:
         file, last = SuiteFile(name=identifier), identifier.rpartition("/")[2]
         return _assemble(file, *read_irds(identifier), last, None)
     folder = SETS / name if str(name) in shipped() else Path(name)
-    if not folder.is_dir():
+    if not is_folder(folder):
         if len(folder.parts) > 1:
             raise DataError(f"{folder}: no such folder")
         raise unknown("suite", str(name), shipped())
@@ -79,9 +81,10 @@ def digest(corpus: Corpus, queries: Queries, qrels: Qrels, rules: Rules) -> str:
     It depends on the content and its order, not on how the files are laid out. Metadata counts
     where it is a declared column; measures, depth and systems do not count.
     """
+    found = hashlib.sha256()
+    for part in _texts(corpus):
+        found.update(part.encode())
     content = (
-        ("doc_ids", list(corpus.doc_ids)),
-        ("fields", [[name, list(texts)] for name, texts in corpus.fields.items()]),
         ("weights", [[name, float(corpus.weights.get(name, 1.0))] for name in corpus.fields]),
         ("metadata", {name: _plain(column) for name, column in corpus.metadata.items()}),
         ("queries", [list(queries.query_ids), list(queries.texts), list(queries.metadata)]),
@@ -89,10 +92,40 @@ def digest(corpus: Corpus, queries: Queries, qrels: Qrels, rules: Rules) -> str:
         ("extra_doc_ids", list(qrels.extra_doc_ids)),
         ("rules", asdict(rules)),
     )
-    found = hashlib.sha256()
-    for part in content:
-        found.update(json.dumps(part, sort_keys=True).encode())
+    for row in content:
+        found.update(json.dumps(row, sort_keys=True).encode())
     return found.hexdigest()
+
+
+def _digest(corpus: Corpus, queries: Queries, qrels: Qrels, rules: Rules) -> str:
+    """The same for a corpus as it was read, from the cache where it is a large one."""
+    empty = replace(corpus, doc_ids=(), fields=dict.fromkeys(corpus.fields, ()), metadata={})
+    rest = digest(empty, queries, qrels, rules)
+    if (known := suite_digest(corpus, rest)) is not None:
+        return known
+    found = digest(corpus, queries, qrels, rules)
+    keep_suite_digest(corpus, rest, found)
+    return found
+
+
+def _texts(corpus: Corpus) -> Iterator[str]:
+    """JSON of ["doc_ids", [...]] and ["fields", [[name, [...]], ...]], a part at a time."""
+    yield '["doc_ids", '
+    yield from _listed(corpus.doc_ids)
+    yield ']["fields", ['
+    for number, (name, texts) in enumerate(corpus.fields.items()):
+        yield f"{', ' if number else ''}[{json.dumps(name)}, "
+        yield from _listed(texts)
+        yield "]"
+    yield "]]"
+
+
+def _listed(texts: Sequence[str]) -> Iterator[str]:
+    """The JSON of a list, so much at a time that neither it nor the texts are held whole."""
+    yield "["
+    for start in range(0, len(texts), AT_ONCE):
+        yield (", " if start else "") + json.dumps(list(texts[start : start + AT_ONCE]))[1:-1]
+    yield "]"
 
 
 def _plain(column: Column) -> list[Any]:  # JSON values
@@ -140,7 +173,7 @@ def _assemble(
         corpus=corpus,
         queries=chosen,
         qrels=qrels,
-        digest=digest(corpus, chosen, qrels, file.rules),
+        digest=_digest(corpus, chosen, qrels, file.rules),
         rules=file.rules,
         folder=folder,
         unanswerable_skipped=len(everything) - len(chosen),
@@ -192,9 +225,10 @@ def _join(judgements: Judgements, queries: Queries, corpus: Corpus) -> Qrels:
     rows = np.array([table.get(query_id, ABSENT) for query_id in judgements.query_ids], np.int64)
     kept = rows != ABSENT
     names, which = positions([d for d, k in zip(judgements.doc_ids, kept, strict=True) if k])
-    known = corpus.positions
-    extra = sorted(name for name in names if name not in known)
+    places = corpus.places(names)
+    extra = sorted(compress(names, (places == ABSENT).tolist()))
     after = {name: len(corpus) + i for i, name in enumerate(extra)}
-    places = [known[name] if name in known else after[name] for name in names]
-    docs = np.array(places, np.int64)[which]
-    return make_qrels(rows[kept], docs, judgements.grades[kept], len(queries), extra)
+    places[places == ABSENT] = [
+        after[name] for name in compress(names, (places == ABSENT).tolist())
+    ]
+    return make_qrels(rows[kept], places[which], judgements.grades[kept], len(queries), extra)

@@ -12,10 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from qrels.coded import Coded
 from qrels.data import ABSENT, UNJUDGED, Qrels, Run
 from qrels.errors import DataError
-from qrels.files import read_data, write_whole
+from qrels.files import FAST_FROM, read_data, write_whole
 from qrels.positions import make_qrels, make_run, positions
+
+NEWLINE, SPACE = 10, 32
+PLAIN = b"0123456789+-.eE\n"
+"""What most scores are made of; in such text Python reads bytes and strings alike."""
 
 BEIR_HEADER = ("query-id", "corpus-id", "score")
 
@@ -36,8 +41,8 @@ class Judgements(NamedTuple):
 class RunRows(NamedTuple):
     """The rows of a run file in file order; scores float32 (n,); tag is the first row's."""
 
-    query_ids: list[str]
-    doc_ids: list[str]
+    query_ids: Sequence[str]
+    doc_ids: Sequence[str]
     scores: NDArray[np.float32]
     tag: str
 
@@ -67,12 +72,16 @@ class _Form(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """The columns of a file as they are written, with the line each row is on."""
+    """The columns of a file as they are written, with the line each row is on.
 
-    queries: list[str]
-    docs: list[str]
+    last: the last column of the first row.
+    """
+
+    queries: list[bytes]
+    docs: list[bytes]
     values: list[bytes]
     lines: NDArray[np.int64]
+    last: str
 
 
 _QRELS = _Form(bytes.split, 4, 0, 2, 3, "query_id 0 doc_id grade")
@@ -88,13 +97,11 @@ def read_judgements(path: Path | str) -> Judgements:
     Grades are integers from -32767 to 32767, as given. Raises DataError, with file and line, for
     anything else and where a query and document are paired twice.
     """
-    lines = read_data(Path(path)).split(b"\n")
-    first = next(i for i, line in enumerate(lines) if line.strip())
-    header = [column.strip().decode() for column in lines[first].split(b"\t")]
-    form = _QRELS
-    if tuple(header) == BEIR_HEADER:
-        form, lines[first] = _BEIR, b""
-    table = _table(lines, form, path)
+    data = read_data(Path(path))
+    at = len(data) - len(data.lstrip())
+    first = data[data.rfind(b"\n", 0, at) + 1 :].partition(b"\n")[0]
+    header = tuple(column.strip().decode() for column in first.split(b"\t"))
+    table = _table(data, _BEIR if header == BEIR_HEADER else _QRELS, path)
     readings = {text: _grade(text) for text in set(table.values)}
     grades = np.array([readings[text] for text in table.values], np.int64)
     if (bad := np.flatnonzero(grades == UNJUDGED)).size:
@@ -102,8 +109,9 @@ def read_judgements(path: Path | str) -> Judgements:
             f"{path}:{table.lines[bad[0]]}: grade {table.values[bad[0]].decode()!r}; "
             "expected an integer from -32767 to 32767"
         )
-    check_pairs(table.queries, table.docs, table.lines, path)
-    return Judgements(table.queries, table.docs, grades.astype(np.int16), table.lines, str(path))
+    queries, docs = _decoded(table.queries), _decoded(table.docs)
+    check_pairs(queries, docs, table.lines, path)
+    return Judgements(queries, docs, grades.astype(np.int16), table.lines, str(path))
 
 
 def read_run(path: Path | str) -> RunRows:
@@ -112,18 +120,32 @@ def read_run(path: Path | str) -> RunRows:
     Raises DataError, with file and line, for a score that is not a finite float32, a document
     twice in a ranking, or a line without six columns.
     """
-    lines = read_data(Path(path)).split(b"\n")
-    table = _table(lines, _RUN, path)
+    if (large := _large(Path(path))) is not None:
+        return large
+    table = _table(read_data(Path(path)), _RUN, path)
     with np.errstate(over="ignore"):
-        scores = np.array([_score(text) for text in table.values]).astype(np.float32)
+        scores = np.array(_scores(table.values)).astype(np.float32)
     if (bad := np.flatnonzero(~np.isfinite(scores))).size:
         raise DataError(
             f"{path}:{table.lines[bad[0]]}: score {table.values[bad[0]].decode()!r}; "
             "expected a finite 32-bit number"
         )
-    check_pairs(table.queries, table.docs, table.lines, path)
-    tag = lines[table.lines[0] - 1].split()[-1].decode()
-    return RunRows(table.queries, table.docs, scores, tag)
+    queries, docs = _coded(table.queries), _coded(table.docs)
+    check_pairs(queries, docs, table.lines, path)
+    return RunRows(queries, docs, scores, table.last)
+
+
+def _large(path: Path) -> RunRows | None:
+    """The rows of a large regular run; None for any other."""
+    if not path.is_file() or path.stat().st_size < FAST_FROM:
+        return None
+    from qrels.fast_corpus import Refused  # threads and gzip take a while to load
+    from qrels.fast_run import fast_run
+
+    try:
+        return RunRows(*fast_run(path))
+    except Refused:
+        return None
 
 
 def align(judgements: Judgements, rows: RunRows) -> Aligned:
@@ -133,16 +155,17 @@ def align(judgements: Judgements, rows: RunRows) -> Aligned:
     empty ranking. Documents are those of either, the judged first.
     """
     query_ids, judged = positions(judgements.query_ids)
-    doc_ids, docs = positions(judgements.doc_ids + rows.doc_ids)
-    n_judged = len(judged)
-    qrels = make_qrels(judged, docs[:n_judged], judgements.grades, len(query_ids))
-    table = {query_id: i for i, query_id in enumerate(query_ids)}
-    ranked = np.array([table.get(query_id, ABSENT) for query_id in rows.query_ids], np.int64)
-    known = ranked != ABSENT
-    run = make_run(
-        ranked[known], docs[n_judged:][known], rows.scores[known], len(query_ids), doc_ids
-    )
-    return Aligned(query_ids, doc_ids, qrels, run, len(set(rows.query_ids) - table.keys()))
+    judged_ids, judged_docs = positions(judgements.doc_ids)
+    doc_ids, docs = positions(rows.doc_ids, first=judged_ids)
+    qrels = make_qrels(judged, judged_docs, judgements.grades, len(query_ids))
+    names, ranked = positions(rows.query_ids, first=query_ids)
+    known = ranked < len(query_ids)
+    if not known.all():
+        ranked, docs, scores = ranked[known], docs[known], rows.scores[known]
+    else:
+        scores = rows.scores
+    run = make_run(ranked, docs, scores, len(query_ids), doc_ids)
+    return Aligned(query_ids, doc_ids, qrels, run, len(names) - len(query_ids))
 
 
 def write_run(
@@ -187,6 +210,9 @@ def check_pairs(
     """DataError where a query and a document are paired twice, naming both lines of *source*."""
     names, docs = positions(doc_ids)
     pairs = positions(query_ids)[1] * len(names) + docs
+    alone = np.sort(pairs)
+    if not (alone[1:] == alone[:-1]).any():
+        return
     order = np.argsort(pairs, kind="stable")
     again = np.flatnonzero(np.diff(pairs[order]) == 0)
     if again.size:
@@ -197,11 +223,36 @@ def check_pairs(
         )
 
 
-def _table(lines: list[bytes], form: _Form, path: Path | str) -> _Table:
-    """The columns of all lines that are not blank."""
-    queries, docs, values, numbers = [], [], [], []
+def _table(data: bytes, form: _Form, path: Path | str) -> _Table:
+    """The columns of all lines that are not blank, but for BEIR's header."""
+    if form is not _BEIR and (width := form.width) and _is_regular(data, width):
+        columns = data.split()
+        n = len(columns) // width
+        queries, docs, values = (columns[i::width] for i in (form.query, form.doc, form.value))
+        last = columns[width - 1].decode()
+        return _Table(queries, docs, values, np.arange(1, n + 1), last)
+    return _line_by_line(data.split(b"\n"), form, path)
+
+
+def _is_regular(data: bytes, width: int) -> bool:
+    """Whether each line is *width* columns with one space between, which can be split at once."""
+    letters = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", np.uint8)
+    blanks = np.flatnonzero(letters <= SPACE)  # and, rarely, what splits no columns
+    if len(blanks) % width or (blanks[1:] - blanks[:-1] == 1).any() or blanks[0] == 0:
+        return False
+    expected = np.full(width, SPACE, np.uint8)
+    expected[-1] = NEWLINE
+    return bool((letters[blanks].reshape(-1, width) == expected).all())
+
+
+def _line_by_line(lines: list[bytes], form: _Form, path: Path | str) -> _Table:
+    queries, docs, values, numbers, last = [], [], [], [], ""
+    header = form is _BEIR
     for number, line in enumerate(lines, 1):
         columns = form.split(line)
+        if header and line.strip():
+            header = False
+            continue
         if len(columns) != form.width:
             if not line.strip():
                 continue
@@ -213,12 +264,13 @@ def _table(lines: list[bytes], form: _Form, path: Path | str) -> _Table:
         docs.append(columns[form.doc])
         values.append(columns[form.value])
         numbers.append(number)
+        last = last or columns[-1].decode()
     if not numbers:
         raise DataError(f"{path}: holds a header and no judgements")
     for ids in (queries, docs):
         if b"" in ids:
             raise DataError(f"{path}:{numbers[ids.index(b'')]}: an id is empty")
-    return _Table(_decoded(queries), _decoded(docs), values, np.array(numbers, np.int64))
+    return _Table(queries, docs, values, np.array(numbers, np.int64), last)
 
 
 def _hint(form: _Form, line: bytes) -> str:
@@ -231,12 +283,28 @@ def _decoded(column: list[bytes]) -> list[str]:
     return b"\n".join(column).decode().split("\n")  # one decoding is five times faster than n
 
 
+def _coded(column: list[bytes]) -> Coded:
+    names, which = positions(column)
+    return Coded(_decoded(names), which.astype(np.int32))
+
+
 def _grade(text: bytes) -> int:
     """The grade, UNJUDGED where it is not one; Python's own int would take 1_0 for ten."""
     if not re.fullmatch(rb"\s*[+-]?[0-9]{1,9}\s*", text):
         return UNJUDGED
     grade = int(text)
     return grade if UNJUDGED < grade <= -UNJUDGED - 1 else UNJUDGED
+
+
+def _scores(texts: Sequence[bytes]) -> list[float]:
+    """All scores, NaN for what is no number."""
+    joined = b"\n".join(texts)
+    if not joined.translate(None, PLAIN):
+        try:
+            return list(map(float, joined.decode().split("\n")))  # four times faster than bytes
+        except ValueError:
+            pass
+    return list(map(_score, texts))
 
 
 def _score(text: bytes) -> float:

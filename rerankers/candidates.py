@@ -20,7 +20,7 @@ def texts_at(corpus: Corpus, chosen: NDArray[np.int32], fields: Sequence[str] | 
     """The joined text of each chosen position; only these documents are read and joined."""
     wanted = chosen.tolist()
     part = Corpus(wanted, {n: [texts[at] for at in wanted] for n, texts in corpus.fields.items()})
-    return part.joined(fields)
+    return list(part.joined(fields))
 
 
 def ordered(

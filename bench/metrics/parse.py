@@ -1,6 +1,5 @@
 """Reads the name of a measure as ir_measures, trec_eval, ranx, BEIR and MTEB write it."""
 
-import difflib
 import re
 from collections.abc import Mapping
 
@@ -60,6 +59,8 @@ def _resolve(name: str) -> tuple[str, dict[str, str]]:
     if name.lower() in ALIASES:
         measure, implied = ALIASES[name.lower()]
         return measure, dict(implied)
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(name.lower(), ALIASES, n=1)
     if close:
         raise UsageError(f"unknown measure {name!r}; did you mean {ALIASES[close[0]][0]!r}?")

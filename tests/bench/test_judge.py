@@ -100,3 +100,22 @@ def test_other_queries_are_refused():
     """A run of another number of queries than the qrels is an error with both numbers."""
     with pytest.raises(UsageError, match="the run has 3 queries, the qrels have 4"):
         judge(Run(RUN.docs[:3], RUN.scores[:3]), QRELS)
+
+
+def test_positions_may_be_as_large_as_int32_holds():
+    """With two thousand million documents no table is made, and the grades are the same."""
+    rng = np.random.default_rng(5)
+    top = np.iinfo(np.int32).max - 1
+    pool = np.concatenate([rng.integers(0, top, 500), [top, top - 1, 1 << 15, 1 << 16]])
+    pool = np.unique(pool).astype(np.int32)
+    docs = np.stack([rng.permutation(pool)[:100] for _ in range(5)])
+    docs[0, 90:] = -1
+    judged = [np.sort(rng.permutation(pool)[:n]) for n in (200, 0, 50, 300, 1)]
+    indptr = np.cumsum([0, *map(len, judged)])
+    grades = rng.integers(-2, 4, indptr[-1]).astype(np.int16)
+    qrels = Qrels(indptr, np.concatenate(judged), grades)
+    found = judge(Run(docs, np.zeros(docs.shape, np.float32)), qrels)
+    for row in range(5):
+        own = slice(indptr[row], indptr[row + 1])
+        table = dict(zip(qrels.docs[own].tolist(), grades[own].tolist(), strict=True))
+        assert found.grades[row].tolist() == [table.get(d, UNJUDGED) for d in docs[row].tolist()]

@@ -75,7 +75,7 @@ REFUSED = {
         lambda folder: np.save(folder / "docs.npy", np.array([{}]), allow_pickle=True),
         BM25(),
         CORPUS,
-        "not an index that can be read",
+        "damaged",
     ),
 }
 
@@ -108,5 +108,5 @@ def test_a_flipped_bit_is_refused(folder, name, place):
     data = bytearray((folder / name).read_bytes())
     data[int(place * len(data))] ^= 1
     (folder / name).write_bytes(data)
-    with pytest.raises(DataError, match="damaged|not an index"):
+    with pytest.raises(DataError, match=r"damaged|not an index"):
         BM25(k1=1.2, fields=["text"]).load(folder, CORPUS)

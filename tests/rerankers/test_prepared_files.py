@@ -51,7 +51,7 @@ REFUSED = {
     "no-file": (lambda folder: (folder / INDEX).unlink(), SAME, CORPUS, "not an index"),
     "cut-text": (lambda folder: cut(folder / INDEX), SAME, CORPUS, "not an index"),
     "other-json": (lambda folder: (folder / INDEX).write_text("[]"), SAME, CORPUS, "not an index"),
-    "cut-array": (lambda folder: cut(folder / "vectors.npy"), SAME, CORPUS, "not an index"),
+    "cut-array": (lambda folder: cut(folder / "vectors.npy"), SAME, CORPUS, "damaged"),
 }
 
 

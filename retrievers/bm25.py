@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from qrels.data import Corpus
 from qrels.errors import UsageError, unknown
+from retrievers.counting import blocks, counted
 from retrievers.lexical import Lexical
-from retrievers.postings import Counts, Postings, count, postings
+from retrievers.postings import Counts, Postings
 from retrievers.tokenise import Analysis
 
 Floats = NDArray[np.float64]
@@ -109,10 +110,7 @@ class BM25(Lexical):
 
     def _counted(self, corpus: Corpus, analysis: Analysis) -> Counted:
         known, tokens = analysis.build(corpus.joined(self.fields))
-        lengths = np.diff(tokens.indptr)
-        docs = np.repeat(np.arange(len(corpus), dtype=np.int32), lengths)
-        counts = count(docs, tokens.terms, np.ones(len(docs)), (len(corpus), len(known)))
-        return Counted(known, lengths, counts)
+        return Counted(known, np.diff(tokens.indptr), counted(tokens, len(known)))
 
     def _check(self) -> None:
         if self.method not in METHODS:
@@ -123,10 +121,16 @@ class BM25(Lexical):
 
     def _weighed(self, read: Counted) -> Postings:
         known, lengths, counts = read
-        normalised = counts.frequencies / length_norms(lengths, self.b)[counts.docs]
-        gains, absent = self._gains(normalised)
+        norms = length_norms(lengths, self.b)
         idf = METHODS[self.method].idf(counts.document_frequencies, len(lengths))
-        return postings(known, counts, idf[counts.terms] * gains, idf * absent)
+        impacts = np.empty(len(counts.docs), np.float32)
+        for terms, found in blocks(counts.indptr):  # so that little is float64 at a time
+            gains, _ = self._gains(counts.frequencies[found] / norms[counts.docs[found]])
+            impacts[found] = np.repeat(idf[terms], np.diff(counts.indptr)[terms]) * gains
+        _, absent = self._gains(np.empty(0))
+        return Postings(
+            known, counts.indptr, counts.docs, impacts, (idf * absent).astype(np.float32)
+        )
 
     def _gains(self, normalised: Floats) -> tuple[Floats, float]:
         """What a term gives by being in a document, (n_postings,), and by being in the query."""

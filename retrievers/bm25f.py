@@ -86,7 +86,8 @@ class BM25F(Lexical):
         docs = np.tile(np.arange(n_docs, dtype=np.int32), len(weights)).repeat(lengths.ravel())
         counts = count(docs, tokens.terms, each, (n_docs, len(known)))
         idf = lucene_idf(counts.document_frequencies, n_docs)
-        impacts = idf[counts.terms] * saturated(counts.frequencies, self.k1)
+        frequencies = counts.frequencies.astype(np.float64, copy=False)
+        impacts = idf[counts.terms] * saturated(frequencies, self.k1)
         return postings(known, counts, impacts, np.zeros(len(known)))
 
     def _b(self, field: str) -> float:

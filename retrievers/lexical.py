@@ -1,6 +1,6 @@
 """What retrievers over terms share: queries to terms, filters, saving and loading."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from retrievers.postings import Postings
 from retrievers.tokenise import Analysis, Tokens, numbered
 
 ARRAYS = ("indptr", "docs", "impacts", "offsets")
+VOCABULARY = "vocabulary"
 
 
 class Lexical:
@@ -40,12 +41,13 @@ class Lexical:
 
     def save(self, folder: Path) -> None:
         arrays = {name: getattr(self._postings, name) for name in ARRAYS}
-        facts = {"vocabulary": list(self._postings.known), "n_docs": len(self._tie_order)}
-        save_index(self, folder, arrays, facts)
+        arrays[VOCABULARY] = _spelled(self._postings.known)
+        save_index(self, folder, arrays, {"n_docs": len(self._tie_order)})
 
     def load(self, folder: Path, corpus: Corpus) -> None:
-        arrays, facts = load_index(self, folder, len(corpus))
-        self._keep(Postings(numbered(facts["vocabulary"]), **arrays), corpus)
+        arrays, _ = load_index(self, folder, len(corpus))
+        known = numbered(_terms(arrays.pop(VOCABULARY)))
+        self._keep(Postings(known, **arrays), corpus)
 
     def _weigh(self, corpus: Corpus, analysis: Analysis) -> Postings:
         raise NotImplementedError
@@ -53,3 +55,13 @@ class Lexical:
     def _keep(self, postings: Postings, corpus: Corpus) -> None:
         self._postings = postings
         self._tie_order, self._metadata = corpus.tie_order, corpus.metadata
+
+
+def _spelled(terms: Iterable[str]) -> NDArray[np.uint8]:
+    """The terms as UTF-8, a line each: none holds a line break."""
+    return np.frombuffer("".join(f"{term}\n" for term in terms).encode(), np.uint8)
+
+
+def _terms(letters: NDArray[np.uint8]) -> list[str]:
+    """What `_spelled` was given: not `splitlines`, which ends lines at other characters too."""
+    return letters.tobytes().decode().split("\n")[:-1]

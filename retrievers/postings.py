@@ -4,7 +4,10 @@ The impact of a term in a document is all that the term adds to the score, so th
 query is a sum over the postings of its terms.
 """
 
+import os
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,19 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qrels.data import ABSENT, Run
-from qrels.ranking import top_k
 from retrievers.tokenise import Tokens
+
+AT_ONCE = 64
+"""Queries that one call of compiled code answers."""
 
 
 class Counts(NamedTuple):
     """How often each term is in each document, the documents of a term together, ascending.
 
-    indptr: int64 (n_terms + 1,); docs: int32 (n_postings,); frequencies: float64 (n_postings,).
+    indptr: int64 (n_terms + 1,); docs: int32 (n_postings,); frequencies: (n_postings,), int32,
+    or float64 where tokens have weights.
     """
 
     indptr: NDArray[np.int64]
     docs: NDArray[np.int32]
-    frequencies: NDArray[np.float64]
+    frequencies: NDArray[np.int32] | NDArray[np.float64]
 
     @property
     def document_frequencies(self) -> NDArray[np.float64]:
@@ -80,27 +86,43 @@ class Postings:
         """The k best documents of each query, those alone to which its terms add something.
 
         A term that is twice in a query counts twice. Impacts are summed in float64, where the
-        order of terms does not tell, and compared as float32. tie_order, allowed: as in `top_k`.
+        order of terms does not tell, and compared as float32. tie_order, allowed: as in
+        `qrels.ranking.top_k`.
         """
         shape = (len(queries.indptr) - 1, k)
         run = Run(np.full(shape, ABSENT, np.int32), np.full(shape, -np.inf, np.float32))
-        for row in np.flatnonzero(np.diff(queries.indptr)):
-            terms = queries.terms[queries.indptr[row] : queries.indptr[row + 1]]
-            scores = self._scores(terms, len(tie_order))
-            best = top_k(scores[None], k, tie_order, allowed)
-            run.docs[row], run.scores[row] = best.docs[0], best.scores[0]
+        if run.docs.size and len(tie_order):
+            everything = np.empty(0, np.bool_) if allowed is None else allowed
+            self._fill(run, queries, tie_order, everything)
         return run
 
-    def _scores(self, terms: NDArray[np.int32], n_docs: int) -> NDArray[np.float32]:
-        """float32 (n_docs,): the score of each document, -inf where no term adds anything."""
-        parts = [slice(self.indptr[term], self.indptr[term + 1]) for term in terms]
-        docs = np.concatenate([self.docs[part] for part in parts])
-        impacts = np.concatenate([self.impacts[part] for part in parts])
-        sums = np.bincount(docs, impacts, minlength=n_docs)
-        offset = self.offsets[terms].sum(dtype=np.float64)
-        scores: NDArray[np.float32] = (sums + offset).astype(np.float32)
-        np.putmask(scores, sums == 0, -np.inf)  # twice as fast as np.where in float64
-        return scores
+    def _fill(
+        self, run: Run, queries: Tokens, tie_order: NDArray[np.int32], allowed: NDArray[np.bool_]
+    ) -> None:
+        """Write what is found over the padding, some queries at a time, so that Ctrl-C comes in."""
+        from retrievers.kernels import fill
+
+        workers = min(threads(), len(run.docs))
+        step = min(AT_ONCE, -(-len(run.docs) // workers))
+
+        def some(first: int) -> None:
+            starts = queries.indptr[first : first + step + 1]
+            found, scores = run.docs[first : first + step], run.scores[first : first + step]
+            index = self.indptr, self.docs, self.impacts, self.offsets
+            fill(*index, starts, queries.terms, tie_order, allowed, found, scores)
+
+        parts = range(0, len(run.docs), step)
+        if workers == 1:
+            deque(map(some, parts), maxlen=0)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                deque(pool.map(some, parts), maxlen=0)
+
+
+def threads() -> int:
+    """How many threads OpenMP would be allowed by OMP_NUM_THREADS; 1 where it says nothing."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, int(first)) if first.isdecimal() else 1
 
 
 def postings(

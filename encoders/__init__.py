@@ -10,6 +10,7 @@ from typing import Any
 
 from encoders.base import current_device
 from encoders.cache import CachedEncoder
+from encoders.reduced import Reduced
 from qrels.errors import DataError, UsageError, unknown
 
 BUILTINS: Mapping[str, str] = {
@@ -23,14 +24,15 @@ def load(spec: str) -> CachedEncoder:
     """The encoder of `name?key=value&...`, behind the cache; the same object each time.
 
     name: one of BUILTINS, else a folder or hub id (`organisation/name`) of a
-    sentence-transformers model. Values are JSON where they parse, else plain text. Nothing is
-    read or loaded before first use. Unknown names and parameters are UsageErrors.
+    sentence-transformers model. `dimensions` is for all of them: how many of a vector's first
+    numbers to keep. Values are JSON where they parse, else plain text. Nothing is read or loaded
+    before first use. Unknown names and parameters are UsageErrors.
     """
     return _load(spec, current_device())
 
 
 @functools.cache
-def _load(spec: str, device: str) -> CachedEncoder:  # noqa: ARG001 - a model stays on its device
+def _load(spec: str, device: str) -> CachedEncoder:  # a model stays on its device
     name, _, query = spec.partition("?")
     params = dict(_parameter(part, spec) for part in query.split("&")) if query else {}
     if name not in BUILTINS:
@@ -40,6 +42,10 @@ def _load(spec: str, device: str) -> CachedEncoder:  # noqa: ARG001 - a model st
     module, _, attribute = BUILTINS.get(name, ANY_MODEL).partition(":")
     found = getattr(import_module(module), attribute)
     allowed = inspect.signature(found).parameters
+    if "dimensions" in params and not allowed.keys() & {"dimension", "dimensions"}:
+        _check_type(name, "dimensions", params["dimensions"], 1)
+        whole = "&".join(part for part in query.split("&") if not part.startswith("dimensions="))
+        return Reduced(_load(spec.replace(query, whole).rstrip("?"), device), params["dimensions"])
     for key, value in params.items():
         if key not in allowed:
             raise unknown(f"parameter of encoder {name!r}", key, allowed)

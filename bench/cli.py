@@ -1,8 +1,8 @@
 """The command line: parse, call, print; a BenchError is one line and exit code 2."""
 
 import argparse
+import errno
 import importlib
-import io
 import shlex
 import signal
 import sys
@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.commands.common import FINE, INTERNAL, INTERRUPTED, WRONG
+from bench.terminal import protect, settle
 from qrels.errors import BenchError
 
 COMMANDS = (
     "run", "report", "compare", "gate", "baseline", "choose",
-    "tune", "list", "search", "index", "evaluate", "lint", "judge-next",
+    "tune", "list", "search", "index", "evaluate", "lint", "judge-next", "cache",
 )  # fmt: skip
 """Each is the module of its name in `bench.commands`, in the order in which --help shows them."""
+
+FULL = {errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.EROFS}
+"""What writing to a disk that is full, or may not be written, fails with."""
 
 DESCRIPTION = """\
 Which retrieval configuration should I ship, and did today's change make it worse?"""
@@ -29,9 +33,10 @@ examples:
   bench compare results/A:bm25 results/B:bm25 --queries
   bench gate --baseline baselines/models.json
   bench choose results/A --budget 'p95<=50ms'
+  bench cache info
   bench evaluate qrels.txt run.trec.gz nDCG@10 RR@10
 
-exit codes: 0 fine, 1 worse than the baseline or nothing keeps to the budget,
+exit codes: 0 fine, 1 worse than the baseline, nothing keeps to the budget, or a broken cache,
             2 wrong usage or data, 3 cannot tell, 4 some system failed, 70 internal error,
             130 interrupted"""
 
@@ -60,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.line = shlex.join(["python", "-m", "bench", *written])
     try:
         code: int = options.main(options)
+        sys.stdout.flush()
         return code
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -71,9 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return FINE
     except OSError as error:  # a folder that may not be read, a disk that is full
-        if error.filename is None:
+        if error.filename is None and error.errno not in FULL:
             raise
-        print(f"bench: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"bench: {error.filename or 'cannot write'}: {error.strerror}", file=sys.stderr)
         return WRONG
 
 
@@ -91,9 +97,7 @@ def parse(written: Sequence[str]) -> argparse.Namespace:
 def entry() -> None:
     """`bench` on the command line; an internal error keeps its traceback and exits with 70."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is done is kept
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode
+    protect()
     sys.path.insert(0, str(Path.cwd()))  # a plug-in beside the user, as `python -m bench` finds it
     try:
         code = main()
@@ -102,4 +106,5 @@ def entry() -> None:
 
         traceback.print_exc()
         code = INTERNAL
+    settle()
     sys.exit(code)

@@ -27,7 +27,7 @@ def environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": available_cores(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "packages": _versions(),
@@ -67,7 +67,7 @@ def pinned_threads(threads: int) -> Iterator[None]:
 
 def rss_bytes() -> int:
     """The resident memory of this process now; 0 where the platform does not say."""
-    return _status_kib("VmRSS") * 1024
+    return status_kib("VmRSS") * 1024
 
 
 def peak_rss_bytes() -> int:
@@ -76,7 +76,7 @@ def peak_rss_bytes() -> int:
     VmHWM rather than getrusage's ru_maxrss: the latter survives exec, so a child would start
     with its parent's peak.
     """
-    if peak := _status_kib("VmHWM"):
+    if peak := status_kib("VmHWM"):
         return peak * 1024
     import resource
 
@@ -84,7 +84,8 @@ def peak_rss_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _status_kib(key: str) -> int:
+def status_kib(key: str) -> int:
+    """A number of /proc/self/status; 0 where there is none."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith(f"{key}:"):
@@ -100,7 +101,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The model of the processor, "" where the platform does not say."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from bench.bounds import Question, bounds_of, graded, question_of
 from bench.metrics import Measure
 from qrels.data import Qrels, Run, Suite
+from reports.cells import inert
 from reports.table import clean
 
 COLUMNS = ("query_id", "query", "doc_id", "title", "grade")
@@ -105,9 +106,8 @@ def sheet(suite: Suite, holes: Sequence[Hole]) -> str:
         query = clean(suite.queries.texts[hole.query])
         title = clean(_title(suite, hole.doc))
         doc_id = _doc_id(suite, hole.doc)
-        writer.writerow(
-            [suite.queries.query_ids[hole.query], _inert(query), doc_id, _inert(title), ""]
-        )
+        query_id = suite.queries.query_ids[hole.query]
+        writer.writerow([*map(inert, (query_id, query, doc_id, title)), ""])
     return out.getvalue()
 
 
@@ -121,8 +121,3 @@ def _title(suite: Suite, doc: int) -> str:
     columns = suite.corpus.fields.values() if doc < len(suite.corpus) else ()
     text = next((texts[doc] for texts in columns if texts[doc]), "")
     return text if len(text) <= TITLE else f"{text[: TITLE - 1].rstrip()}…"
-
-
-def _inert(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -9,15 +9,13 @@ read. Batch throughput is a pass of its own. Raw samples are kept.
 
 import builtins
 import gc
-import multiprocessing
-import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,19 +25,19 @@ import numpy as np
 
 import encoders
 from bench.about import system_info
+from bench.child import Deadline, ask_child, prepare, send
 from bench.config import System
 from bench.environment import available_cores, peak_rss_bytes, pinned_threads, rss_bytes
+from bench.exact import against_exact
+from bench.memory import limited, needs_more, share
 from bench.system import Built, close, make
 from bench.system import index as build_index
 from encoders.base import device_scope
 from encoders.cache import cache_policy
 from qrels.data import Run, Suite
-from qrels.errors import BenchError, PluginError
+from qrels.errors import BenchError
 from reports.record import Cost
 from retrievers.base import SavesIndex, Stages
-
-PATIENCE = 10
-"""Seconds that a measuring process gets to end after its answer."""
 
 
 @dataclass(frozen=True)
@@ -51,56 +49,41 @@ class Protocol:
     warmup: int = 10
     threads: int | None = None  # None: every core this process may use
     device: str = "cpu"
+    memory: int | None = None  # bytes that this process and the measuring one may hold
 
 
-def measure_cost(suite: Suite, system: System, protocol: Protocol) -> Cost:
-    """The cost of *system* on *suite*, measured in a spawned process.
+def measure_cost(
+    suite: Suite, system: System, protocol: Protocol, deadline: Deadline | None = None
+) -> Cost:
+    """The cost of *system* on *suite*, measured in a spawned process, killed at *deadline*.
 
-    Raises the child's own BenchError, or PluginError where it failed in another way or died.
+    Raises PluginError with the child's reason,
+    or with how it died.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
     threads = protocol.threads or available_cores()
-    child = context.Process(target=_child, args=(theirs, threads), daemon=False)
-    child.start()
-    theirs.close()
-    try:
-        ours.send((suite, system, protocol))
-        failure, cost = ours.recv()
-    except (EOFError, OSError):
-        child.join()
-        raise PluginError(
-            f"{system.name}: the measuring process died with exit code {child.exitcode}"
-        ) from None
-    except BaseException:
-        child.terminate()
-        raise
-    finally:
-        ours.close()
-        child.join(PATIENCE)
-        if child.is_alive():  # a thread or a connection of a plug-in that does not end
-            child.kill()
-    if failure is not None:
-        raise PluginError(failure)
-    measured: Cost = cost
+    memory = None if protocol.memory is None else share(protocol.memory, 1)
+    message = (suite, system, replace(protocol, memory=memory))
+    measured: Cost = ask_child(system.name, _child, (threads,), message, deadline)
     return measured
 
 
 def _child(pipe: Connection, threads: int) -> None:
     """Entry of the measuring process: receive the work only once the import meter is running."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that temporary folders go
+    prepare()
     failure: str | None = None
     cost: Cost | None = None
     try:
         with pinned_threads(threads), import_meter() as imports:
             suite, system, protocol = pipe.recv()
-            cost = _measure(suite, system, protocol, threads, imports)
+            with limited(protocol.memory):
+                cost = _measure(suite, system, protocol, threads, imports)
     except BenchError as error:
         failure = str(error)
+    except MemoryError as error:
+        failure = needs_more(f"MemoryError: {error}", protocol.memory, error)
     except Exception:
         failure = traceback.format_exc(limit=-3)
-    pipe.send((failure, cost))
+    send(pipe, (failure, cost))
 
 
 def _measure(
@@ -122,8 +105,12 @@ def _measure(
             with pinned_threads(threads):  # libraries that the warm-up imported
                 rounds = [answer_all(built, sample, suite.depth) for _ in range(protocol.rounds)]
                 batch_ns = time_batch(built, sample, suite.depth)
-    peak = peak_rss_bytes()  # before saving, which may copy the index
+    peak = peak_rss_bytes()  # before saving, which may copy the index, and exact search
     index_bytes = saved_bytes(built)
+    with pinned_threads(threads), device_scope(protocol.device):
+        exact = against_exact(
+            built, suite, lambda twin: in_rounds(twin, sample, suite.depth, protocol)
+        )
     close(built)
     return Cost(
         build_ns=max(0, build_ns - encoding.encode_ns - encoding.load_ns),
@@ -142,7 +129,17 @@ def _measure(
         },
         batch_queries=len(sample),
         batch_ns=batch_ns,
+        exact=exact,
     )
+
+
+def in_rounds(
+    built: Built, queries: Sequence[str], depth: int, protocol: Protocol
+) -> list[list[dict[str, int]]]:
+    """`answer_all` in each round, after the warm-up; query vectors are not taken from the cache."""
+    with cache_policy(queries=False):
+        answer_all(built, queries[: protocol.warmup], depth)
+        return [answer_all(built, queries, depth) for _ in range(protocol.rounds)]
 
 
 def sample_queries(texts: Sequence[str], size: int) -> list[str]:

@@ -10,6 +10,7 @@ from bench.judge_next import COLUMNS
 from qrels.errors import DataError
 from qrels.files import read_data, shown
 from qrels.trec import Judgements, write_qrels
+from reports.cells import as_written
 
 Pair = tuple[str, str]
 """Query and document."""
@@ -86,7 +87,7 @@ def _read(
         where = f"{sheet}:{rows.line_num}"
         if len(row) != len(COLUMNS):
             raise DataError(f"{where}: {len(row)} columns; expected {len(COLUMNS)}, by tabs")
-        query, _, doc, _, text = row
+        query, _, doc, _, text = map(as_written, row)
         if not text.strip():
             empty += 1
             continue

@@ -16,8 +16,8 @@ from qrels.suites import load_suite
 
 Plan = Sequence[tuple[Suite, list[System]]]
 
-SPACE = re.compile(r"[ \t\n\r\f\v]")
-"""What separates the columns of a TREC file."""
+SPACE = re.compile(r"[ \t\n\r\f\v]|^\ufeff")
+"""What separates the columns of a TREC file, and a BOM, which its start would lose."""
 
 LONGEST = 80
 """Bytes of a name in a file's name, which joins three and may have 255."""

@@ -1,5 +1,6 @@
 """The main path: suites and systems in, a record out. It reads from top to bottom.
 
+several processes at a time, with --jobs: the rankings of all cells       made ahead
 for each suite, loaded once
     for each system
         make, index, search in batch, check, rerank, judge, measure     quality
@@ -20,15 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.about import suite_info, system_info
+from bench.child import Deadline
 from bench.config import Experiment, System
 from bench.environment import environment
 from bench.examples import examples, finished
+from bench.isolated import stages_apart
+from bench.jobs import Ahead, How, chosen, make_ahead
+from bench.journal import NO_JOURNAL, Journal
 from bench.judge import judge
 from bench.latency import Protocol, measure_cost
 from bench.lint import after_run, lines
+from bench.memory import share
 from bench.metrics import parse_measure
 from bench.plan import Plan, cautions, planned, slug, spaced_id
+from bench.plugins import is_plugin
 from bench.shared import Shared
+from bench.stages import StageCache
 from bench.stats import bootstrap_mean, compare_systems
 from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
@@ -48,6 +56,11 @@ class Options:
     device: str = "cpu"
     with_text: bool = True
     command: str = ""
+    timeout: float | None = None  # seconds a cell may take; it then runs in a process of its own
+    isolate: bool = False  # plug-ins run in processes of their own, which may die
+    cache: bool = False  # rankings are taken from the cache folder and kept there; cost never is
+    jobs: int = 1  # processes at a time that make rankings; cost is measured alone
+    memory: int | None = None  # bytes that all processes together may hold
 
 
 @dataclass
@@ -58,6 +71,7 @@ class Progress:
     systems: dict[str, System] = field(default_factory=dict)
     cells: list[Cell] = field(default_factory=list)
     runs: dict[tuple[str, str, str], Run] = field(default_factory=dict)
+    ahead: Ahead = field(default_factory=Ahead)
 
 
 def run_experiment(
@@ -67,17 +81,31 @@ def run_experiment(
     say: Say = lambda _: None,
     progress: Progress | None = None,
     plan: Plan | None = None,
+    journal: Journal = NO_JOURNAL,
 ) -> Record:
     """Run every cell of *experiment* and return the record of it all.
 
     folder: where the run files go; None writes none. say gets a line for each step. A system
     that fails is a failed cell with its reason; the others finish. Wrong suites, names and
     parameters raise a BenchError before anything is run. progress: pass one in to keep what is
-    finished when this is interrupted; plan: what `planned` gave, where it was asked before.
+    finished when this is interrupted; plan: what `planned` gave, where it was asked before;
+    journal: finished cells are taken from it and kept in it.
     """
     done = progress if progress is not None else Progress()
     plan = planned(experiment) if plan is None else plan
     total = sum(len(systems) for _, systems in plan)
+    kept = journal.finished(plan)
+    if kept:
+        say(f"resuming: {len(kept)} of {total} cells were finished")
+    disk = StageCache(options.device, say) if options.cache else None
+    stopped = None
+    if options.jobs > 1 or options.memory is not None:
+        try:
+            todo = chosen(plan, lambda place: place not in kept)
+            make_ahead(todo, how(options), done.ahead, disk, say)
+        except KeyboardInterrupt as error:  # what was made so far becomes cells, without cost
+            stopped, options, journal = error, replace(options, protocol=None), NO_JOURNAL
+            plan = chosen(plan, lambda place: place in kept or place in done.ahead)
     for suite, systems in plan:
         done.suites.append(suite)
         say(
@@ -86,16 +114,30 @@ def run_experiment(
         )
         for line in cautions(suite, folder):
             say(line)
-        shared = Shared(suite, systems)
+        name = (suite.name, suite.split)
+        shared = Shared(suite, [s for s in systems if (*name, s.name) not in kept], disk)
         for system in systems:
             say(f"[{len(done.cells) + 1}/{total}] {system.name} ...")
             done.systems[system.name] = system
-            done.cells.append(run_cell(shared, system, folder, options, experiment.seed, done))
+            if (found := kept.pop((*name, system.name), None)) is not None:
+                done.cells.append(restored(suite, system, *found, folder, done))
+            else:
+                cell = run_cell(shared, system, folder, options, experiment.seed, done)
+                done.cells.append(cell)
+                keep(journal, suite, system, cell, done, say)
             say(f"      {describe(done.cells[-1])}")
+    if stopped is not None:
+        raise stopped
     record = record_of(experiment, options, done, "complete")
     for line in lines([found for found in record.findings if found.level != "note"]):
         say(line)
     return record
+
+
+def how(options: Options) -> How:
+    """What *options* say of the processes that make rankings ahead."""
+    memory = None if options.memory is None else share(options.memory, options.jobs)
+    return How(options.jobs, options.device, options.timeout, memory)
 
 
 def run_cell(
@@ -106,18 +148,19 @@ def run_cell(
     Where only the cost cannot be measured the quality is kept, with the reason.
     """
     suite = shared.suite
+    deadline = None if options.timeout is None else Deadline.after(options.timeout)
     try:
-        with device_scope(options.device):
-            first, run = shared.stages(system)
+        first, run = rankings(shared, system, options, deadline, done.ahead)
         values = measure_run(suite, run)
         before = measure_run(suite, first) if system.reranker else {}
         best = measure_run(suite, ideal(suite, first, system))
-        cost, cost_error = cost_of(suite, system, options.protocol)
-        written = save_run(suite, system, run, folder) if folder else None
+        cost, cost_error = cost_of(suite, system, options.protocol, deadline)
     except BenchError as error:
         return failed(suite, system, str(error))
     except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others go on
         return failed(suite, system, f"{type(error).__name__}: {error}")
+    # not in the try: a disk that cannot be written is no fault of the system
+    name, digest = run_file(save_run(suite, system, run, folder) if folder else None)
     done.runs[suite.name, suite.split, system.name] = run
     return Cell(
         suite=suite.name,
@@ -128,8 +171,8 @@ def run_cell(
         values={name: tuple(found.tolist()) for name, found in values.items()},
         means={name: interval(found, seed) for name, found in values.items()},
         missing=int((run.docs == ABSENT).all(axis=1).sum()),
-        run_file=f"runs/{written.name}" if written else None,
-        run_digest=hashlib.sha256(written.read_bytes()).hexdigest() if written else None,
+        run_file=name,
+        run_digest=digest,
         cost=cost,
         first_stage={name: tuple(found.tolist()) for name, found in before.items()},
         ceiling={name: tuple(found.tolist()) for name, found in best.items()},
@@ -137,14 +180,54 @@ def run_cell(
     )
 
 
+def rankings(
+    shared: Shared, system: System, options: Options, deadline: Deadline | None, ahead: Ahead
+) -> tuple[Run, Run]:
+    """First stage and reranked: made ahead, or here, or where it can be stopped."""
+    if (found := ahead.take(shared.suite, system)) is not None:
+        return found
+    if deadline is not None or (options.isolate and is_plugin(system)):
+        return stages_apart(shared, system, options.device, deadline)
+    with device_scope(options.device):
+        return shared.stages(system)
+
+
+def keep(
+    journal: Journal, suite: Suite, system: System, cell: Cell, done: Progress, say: Say
+) -> None:
+    """Keep a cell for the next run where all of it could be had; *say* gets why it is not kept."""
+    if cell.error is not None or cell.cost_error is not None:
+        return
+    try:
+        journal.add(suite, system, cell, done.runs[suite.name, suite.split, system.name])
+    except OSError as error:
+        say(f"note: {system.name} would have to be run again; {error.strerror}: {journal.folder}")
+
+
+def restored(
+    suite: Suite, system: System, cell: Cell, run: Run, folder: Path | None, done: Progress
+) -> Cell:
+    """A cell of the journal, its run file written anew."""
+    done.runs[suite.name, suite.split, system.name] = run
+    name, digest = run_file(save_run(suite, system, run, folder) if folder else None)
+    return replace(cell, run_file=name, run_digest=digest)
+
+
+def run_file(written: Path | None) -> tuple[str | None, str | None]:
+    """What a cell says of its run file: its name in the result folder and its digest."""
+    if written is None:
+        return None, None
+    return f"runs/{written.name}", hashlib.sha256(written.read_bytes()).hexdigest()
+
+
 def cost_of(
-    suite: Suite, system: System, protocol: Protocol | None
+    suite: Suite, system: System, protocol: Protocol | None, deadline: Deadline | None = None
 ) -> tuple[Cost | None, str | None]:
     """The cost, None where it is not wanted; or None and why it could not be measured."""
     if protocol is None:
         return None, None
     try:
-        return measure_cost(suite, system, protocol), None
+        return measure_cost(suite, system, protocol, deadline), None
     except BenchError as error:
         return None, str(error)
 

@@ -4,8 +4,6 @@ import hashlib
 import inspect
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from bench.config import System
+from bench.output import drafted
 from bench.system import Built, index, make, rerank, retrieve
 from encoders.cache import cache_folder
+from qrels.content import used
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import DataError, UsageError, unknown
 from qrels.plain import has_vectors, read_plain
@@ -188,6 +188,7 @@ def open_index(
             say(f"the saved index cannot be used: {error}; `bench index` makes it anew")
             built = make(system, corpus)
         else:
+            used(folder)
             return built
     index(built)
     return built
@@ -207,20 +208,12 @@ def save_index(built: Built, folder: Path) -> int:
     """Save what can be saved into *folder*, whole or not at all; the bytes written."""
     if not isinstance(built.retriever, SavesIndex):
         raise UsageError(f"the index of {built.system.retriever!r} cannot be saved")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".index.", dir=folder.parent))
-    try:
+    with drafted(folder) as draft:
         for name, part in ((RETRIEVER, built.retriever), (RERANKER, built.reranker)):
             if isinstance(part, SavesIndex):
                 (draft / name).mkdir()
                 part.save(draft / name)
-        size = sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return size
+        return sum(path.stat().st_size for path in draft.rglob("*") if path.is_file())
 
 
 def plain_corpus(path: Path) -> tuple[Corpus, str, System]:

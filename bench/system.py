@@ -1,7 +1,7 @@
 """One system at work: made by name, indexed, searched, reranked, each result checked."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ import retrievers
 from bench.config import System
 from qrels.data import ABSENT, Corpus, Filter, Run, Suite
 from qrels.errors import BenchError, PluginError
+from qrels.files import shown
 from qrels.ranking import check_run
 from rerankers.base import Prepares, Reranker
 from retrievers.base import Closes, Retriever, can_filter
@@ -70,34 +71,40 @@ def retrieve(
     fetch = k if exclude is None else k + 1
     name = f"{built.system.retriever}.search"
     if not where:
-        run = checked(built, *built.retriever.search(queries, fetch), (len(queries), fetch), name)
+        answer = built.retriever.search(queries, fetch)
+        run = checked(built, answer, (len(queries), fetch), name)
     elif can_filter(built.retriever):
-        found = built.retriever.search(queries, fetch, where)
-        run = checked(built, *found, (len(queries), fetch), name)
+        answer = built.retriever.search(queries, fetch, where)
+        run = checked(built, answer, (len(queries), fetch), name)
     else:
         size = len(built.corpus)
-        whole = checked(built, *built.retriever.search(queries, size), (len(queries), size), name)
+        whole = checked(built, built.retriever.search(queries, size), (len(queries), size), name)
         keep = matching(built.corpus.metadata, where, size)
         assert keep is not None  # where is not empty
         run = drop(whole, ~keep[whole.docs], fetch)
     return run if exclude is None else drop(run, run.docs == exclude[:, None], k)
 
 
-def checked(
-    built: Built,
-    docs: NDArray[np.int32],
-    scores: NDArray[np.float32],
-    shape: tuple[int, int],
-    name: str,
-) -> Run:
+def checked(built: Built, answer: object, shape: tuple[int, int], name: str) -> Run:
     """What a part answered, checked; an answer that is the whole corpus may be narrower than k."""
-    docs, scores = np.asarray(docs), np.asarray(scores)
+    docs, scores = pair(answer, name)
     size = (shape[0], len(built.corpus))
     if docs.shape == scores.shape == size and size[1] < shape[1]:
         short = ((0, 0), (0, shape[1] - size[1]))
         docs = np.pad(docs, short, constant_values=ABSENT)
         scores = np.pad(scores.astype(np.float32), short, constant_values=-np.inf)
     return check_run(docs, scores, shape, built.corpus.tie_order, name)
+
+
+def pair(answer: object, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    """A plug-in's answer as two arrays; PluginError where it is nothing of the kind."""
+    try:
+        first, second = cast("Iterable[Any]", answer)  # it may be anything
+        return np.asarray(first), np.asarray(second)
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"{name} returned {shown(answer)}; expected docs and scores, two arrays"
+        ) from error
 
 
 def drop(run: Run, unwanted: NDArray[np.bool_], k: int) -> Run:
@@ -121,7 +128,7 @@ def rerank(built: Built, queries: Sequence[str], run: Run) -> Run:
     depth = min(built.system.rerank_depth, run.docs.shape[1])
     name = f"{built.system.reranker}.rerank"
     answer = built.reranker.rerank(queries, run, built.corpus, depth)
-    head = checked(built, *answer, (len(queries), depth), name)
+    head = checked(built, answer, (len(queries), depth), name)
     if not np.array_equal(np.sort(head.docs, axis=1), np.sort(run.docs[:, :depth], axis=1)):
         raise PluginError(f"{name} returned other documents than the {depth} it was given")
     return beneath(head, Run(run.docs[:, depth:], run.scores[:, depth:]))

@@ -20,7 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Side
-from encoders.segments import FORMAT, Identity, Segment, Store, text_key, vectors_of
+from encoders.segments import (
+    FORMAT,
+    Identity,
+    Keys,
+    Places,
+    Segment,
+    Store,
+    distinct,
+    text_keys,
+    vectors_of,
+)
 
 BLOCK = 1024
 """Texts encoded between two writes: what an interruption can lose."""
@@ -134,30 +144,33 @@ class CachedEncoder:
 
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """float32 (n_texts, dimension); may be read-only, mapped from the cache's file."""
-        if not texts:
+        if not len(texts):
             return np.empty((0, self.dimension), np.float32)
-        unique = list(dict.fromkeys(texts))
         store = self._store(side, "sentence")
+        which: Sequence[int] | NDArray[np.int64] | None
         if store is None:
-            vectors, _ = self._timed("sentence", unique, side)
+            unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+            vectors, _ = self._timed("sentence", list(unique), side)
+            which = [unique[text] for text in texts] if len(unique) < len(texts) else None
         else:
-            vectors = _gathered(store, self._places(store, unique, side))
-        if len(unique) == len(texts):
-            return np.asarray(vectors, np.float32)
-        row = {text: number for number, text in enumerate(unique)}
-        return np.asarray(vectors[[row[text] for text in texts]], np.float32)
+            places, which = self._places(store, texts, side)
+            vectors = _gathered(store, places)
+        return np.asarray(vectors if which is None else vectors[which], np.float32)
 
     def encode_tokens(self, texts: Sequence[str], side: Side) -> list[NDArray[np.float32]]:
         """For each text, unit vectors float32 (n_tokens, dimension), rounded to float16."""
-        unique = list(dict.fromkeys(texts))
         store = self._store(side, "tokens")
+        which: Sequence[int] | NDArray[np.int64] | None
         if store is None:
-            found = [v.astype(STORED["tokens"]) for v in self._timed("tokens", unique, side)[0]]
+            unique = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+            vectors, _ = self._timed("tokens", list(unique), side)
+            found = [part.astype(STORED["tokens"]) for part in vectors]
+            which = [unique[text] for text in texts]
         else:
-            places = self._places(store, unique, side)
-            found = [vectors_of(store.segments[number], row) for number, row in places]
-        vectors = {text: v.astype(np.float32) for text, v in zip(unique, found, strict=True)}
-        return [vectors[text] for text in texts]
+            places, which = self._places(store, texts, side)
+            found = [vectors_of(store.segments[number], row) for number, row in places.T]
+        rounded = [part.astype(np.float32) for part in found]
+        return rounded if which is None else [rounded[row] for row in which]
 
     def _store(self, side: Side, kind: str) -> Store | None:
         """The store to use, or None where the scope says to use none."""
@@ -172,33 +185,39 @@ class CachedEncoder:
             self._stores[folder, side, kind] = Store(place, identity)
         return self._stores[folder, side, kind]
 
-    def _places(self, store: Store, texts: Sequence[str], side: Side) -> list[tuple[int, int]]:
-        """Segment and row of each of the distinct *texts*, once those that lack one are encoded."""
-        keys = [text_key(text) for text in texts]
-        missing = store.missing(keys)
-        _count_cached(store, keys, missing)
-        written = []
+    def _places(
+        self, store: Store, texts: Sequence[str], side: Side
+    ) -> tuple[Places, NDArray[np.int64] | None]:
+        """Where each distinct text's vectors are, once those that lack them are encoded.
+
+        And for every text the number of its own among those, None where all differ.
+        """
+        keys = text_keys(texts)
+        firsts, which = distinct(keys)
+        keys = keys[firsts]
+        places = store.find(keys)
+        _count_cached(store, places)
+        missing = np.flatnonzero(places[0] < 0)
         for start in range(0, len(missing), BLOCK):
             block = missing[start : start + BLOCK]
-            made = self._segment(store.identity.kind, [texts[number] for number in block], side)
+            wanted = [texts[place] for place in firsts[block].tolist()]
+            made = self._segment(store.identity.kind, keys[block], wanted, side)
             with _warned(store.folder):
-                written.append(store.add(made))
+                store.add(made)
             if progress := _policy().progress:
                 progress(start + len(block), len(missing))
         with _warned(store.folder):
-            _tidy(store, written)
-        return [store.where[key] for key in keys]
+            _tidy(store, keys, -(-len(missing) // BLOCK))
+        return store.find(keys) if len(missing) else places, which
 
-    def _segment(self, kind: str, texts: Sequence[str], side: Side) -> Segment:
+    def _segment(self, kind: str, keys: Keys, texts: Sequence[str], side: Side) -> Segment:
         """The vectors of *texts*, newly encoded."""
         found, spent_ns = self._timed(kind, texts, side)
         ends = None
         if kind == "tokens":
             ends = np.cumsum([len(vectors) for vectors in found], dtype=np.int64)
             found = np.concatenate(found)
-        return Segment(
-            [text_key(text) for text in texts], found.astype(STORED[kind]), ends, spent_ns
-        )
+        return Segment(keys, found.astype(STORED[kind]), ends, spent_ns)
 
     def _timed(self, kind: str, texts: Sequence[str], side: Side) -> tuple[Any, int]:
         """What the inner encoder answers, and the nanoseconds it took, counted in the stats."""
@@ -220,39 +239,42 @@ def _policy() -> Policy:
     return _POLICY.get() or Policy()
 
 
-def _gathered(store: Store, places: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+def _gathered(store: Store, places: Places) -> NDArray[np.float32]:
     """float32 (n_texts, dimension): a view of the mapped file where the rows follow each other."""
-    numbers, rows = np.array(places, np.int64).T
+    numbers, rows = places
     first = store.segments[numbers[0]].vectors
     if (numbers == numbers[0]).all() and (np.diff(rows) == 1).all():
         return np.asarray(first[rows[0] : rows[0] + len(rows)], np.float32)
-    found = np.empty((len(places), first.shape[1]), np.float32)
+    found = np.empty((len(rows), first.shape[1]), np.float32)
     for number in np.unique(numbers):
         here = numbers == number
         found[here] = store.segments[number].vectors[rows[here]]
     return found
 
 
-def _count_cached(store: Store, keys: Sequence[bytes], missing: Sequence[int]) -> None:
+def _count_cached(store: Store, places: Places) -> None:
     """Add the texts that the store has to the scope's stats, with what encoding them took."""
-    lacking = set(missing)
     stats = _policy().stats
-    recorded = 0.0
-    for number, key in enumerate(keys):
-        if number not in lacking:
-            segment = store.segments[store.where[key][0]]
-            recorded += segment.encode_ns / len(segment.keys)
-    stats.texts += len(keys) - len(lacking)
-    stats.from_cache += len(keys) - len(lacking)
-    stats.recorded_ns += round(recorded)
+    numbers, counts = np.unique(places[0, places[0] >= 0], return_counts=True)
+    for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+        segment = store.segments[number]
+        stats.texts += count
+        stats.from_cache += count
+        stats.recorded_ns += round(segment.encode_ns * count / len(segment.keys))
 
 
-def _tidy(store: Store, written: Sequence[Segment]) -> None:
-    """Make one file of the blocks of one call, or of many small ones, so that few are opened."""
-    small = store.small(BLOCK) if written else []
-    if len(written) > 1 and store.identity.kind == "sentence":
-        store.merge(written)
-    elif len(small) > SMALL_SEGMENTS:
+def _tidy(store: Store, keys: Keys, written: int) -> None:
+    """Make one file of the blocks that a call used, or of many small ones, so that few are opened.
+
+    The blocks of an interrupted call are among those that the next one uses; in its order, so
+    that the vectors follow each other.
+    """
+    if written > 1 and store.identity.kind == "sentence":
+        used = (store.segments[number] for number in dict.fromkeys(store.find(keys)[0].tolist()))
+        blocks = [part for part in used if part.path is not None and len(part.keys) <= BLOCK]
+        if len(blocks) > 1:
+            store.merge(blocks)
+    elif written and len(small := store.small(BLOCK)) > SMALL_SEGMENTS:
         store.merge(small)
 
 

@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qrels.content import used
+
 FORMAT = 1
 MAGIC = f"retrieval-bench embeddings {FORMAT} ".encode()
 KEY_BYTES = 16
 ALIGNMENT = 64
 SUFFIX = ".emb"
+HEADER = 1 << 16
+
+Keys = NDArray[np.uint64]
+"""(n_texts, 2): the hash of each text."""
+
+Places = NDArray[np.int32]
 
 logger = logging.getLogger(__name__)
 
@@ -52,45 +60,74 @@ class Segment:
     ends[i - 1] to ends[i]. path is None where the file could not be written.
     """
 
-    keys: Sequence[bytes]
+    keys: Keys
     vectors: NDArray[Any]  # float32 or float16, as stored
     ends: NDArray[np.int64] | None
     encode_ns: int
     path: Path | None = None
 
 
-def text_key(text: str) -> bytes:
-    """The 16 bytes that stand for a text."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+def text_keys(texts: Iterable[str]) -> Keys:
+    """The 16 bytes that stand for each text, as two numbers."""
+    raw = bytearray()
+    for text in texts:
+        raw += blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+    return np.frombuffer(raw, "<u8").reshape(-1, 2)
 
 
-def write_segment(folder: Path, identity: Identity, segment: Segment) -> Segment:
-    """The same segment, now in a file and mapped from it. Raises OSError where it cannot be."""
-    vectors = np.ascontiguousarray(segment.vectors, identity.dtype)
+def distinct(keys: Keys) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """Where each key stands first, ascending; for every key the number of its own among those.
+
+    The second is None where all keys differ.
+    """
+    order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable
+    new = np.ones(len(keys), np.bool_)
+    new[1:] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+    if new.all():
+        return np.arange(len(keys)), None
+    firsts = order[new]
+    ranks = np.argsort(np.argsort(firsts))
+    which = np.empty(len(keys), np.int64)
+    which[order] = ranks[np.cumsum(new) - 1]
+    return np.sort(firsts), which
+
+
+def write_segment(
+    folder: Path, identity: Identity, segment: Segment, parts: Sequence[NDArray[Any]] = ()
+) -> Segment:
+    """The same segment, now in a file and mapped from it. Raises OSError where it cannot be.
+
+    parts: its vectors in pieces, where those of the segment are not meant.
+    """
+    pieces = [np.ascontiguousarray(p, identity.dtype) for p in parts or [segment.vectors]]
     counts = b"" if segment.ends is None else np.diff(segment.ends, prepend=0).astype("<u4")
     header = {
-        **vars(identity), "texts": len(segment.keys), "rows": len(vectors),
-        "dimension": vectors.shape[1], "encode_ns": segment.encode_ns,
+        **vars(identity), "texts": len(segment.keys), "rows": sum(map(len, pieces)),
+        "dimension": pieces[0].shape[1], "encode_ns": segment.encode_ns,
     }  # fmt: skip
     start = json.dumps(header).encode()
-    index = b"".join(segment.keys) + bytes(counts)
+    index = np.ascontiguousarray(segment.keys, "<u8").tobytes() + bytes(counts)
     used = len(MAGIC) + 65 + len(start) + 1 + len(index)
-    body = (start + b" " * (-used % ALIGNMENT) + b"\n" + index, vectors.data.cast("B"))
-    checksum = hashlib.sha256(body[0])
-    checksum.update(body[1])
+    head = start + b" " * (-used % ALIGNMENT) + b"\n" + index
+    body: list[bytes | memoryview] = [head, *(p.data.cast("B") for p in pieces if p.size)]
+    checksum = hashlib.sha256()
+    for piece in body:
+        checksum.update(piece)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{checksum.hexdigest()[:32]}{SUFFIX}"
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    first = MAGIC + checksum.hexdigest().encode() + b"\n"
     try:
         with os.fdopen(handle, "wb") as file:
-            file.writelines((MAGIC + checksum.hexdigest().encode() + b"\n", *body))
+            file.writelines((first, *body))
         os.replace(temporary, path)  # noqa: PTH105 - the name is a str
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
-    written = read_segment(path, identity)
-    return segment if written is None else written
+    with suppress(OSError):  # else another process has merged it already
+        return _mapped(path, header, len(first) + len(head) - len(index))
+    return segment
 
 
 def read_segment(path: Path, identity: Identity) -> Segment | None:
@@ -112,39 +149,48 @@ def read_segment(path: Path, identity: Identity) -> Segment | None:
             header = json.loads(file.readline())
             if any(header[name] != value for name, value in vars(identity).items()):
                 return None
+            used(path)
             return _mapped(path, header, file.tell())
     except OSError as error:
         logger.debug("%s: %s", path, error)
         return None
 
 
+def checks_out(path: Path) -> bool:
+    """Whether a file of embeddings is whole, whoever's they are."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(len(MAGIC) + 65)
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return False
+    return first == MAGIC + checksum.encode() + b"\n"
+
+
+def made_by(path: Path) -> str:
+    """The encoder's digest in a file's header, "" where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.readline(len(MAGIC) + 65)
+            return str(json.loads(file.readline(HEADER))["encoder"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _mapped(path: Path, header: dict[str, Any], start: int) -> Segment:  # JSON values
     """The segment of a file whose checksum holds; its payload starts at byte *start*."""
     data = np.memmap(path, np.uint8, "r")
     texts, rows, dimension = header["texts"], header["rows"], header["dimension"]
-    raw = data[start : start + texts * KEY_BYTES].tobytes()
-    keys = [raw[at : at + KEY_BYTES] for at in range(0, len(raw), KEY_BYTES)]
-    start += len(raw)
+    keys = data[start : start + texts * KEY_BYTES].tobytes()
+    start += len(keys)
     ends = None
     if header["kind"] == "tokens":
         ends = np.cumsum(data[start : start + 4 * texts].view("<u4"), dtype=np.int64)
         start += 4 * texts
     vectors = np.asarray(data)[start:].view(header["dtype"]).reshape(rows, dimension)
-    return Segment(keys, vectors, ends, header["encode_ns"], path)
-
-
-def joined(segments: Sequence[Segment]) -> Segment:
-    """One segment with the texts of all of them, in order, each once."""
-    first: dict[bytes, tuple[int, int]] = {}
-    for number, segment in enumerate(segments):
-        for row, key in enumerate(segment.keys):
-            first.setdefault(key, (number, row))
-    parts = [vectors_of(segments[number], row) for number, row in first.values()]
-    ends = None
-    if segments[0].ends is not None:
-        ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
-    total = sum(segment.encode_ns for segment in segments)
-    return Segment(list(first), np.concatenate(parts), ends, total)
+    return Segment(
+        np.frombuffer(keys, "<u8").reshape(-1, 2), vectors, ends, header["encode_ns"], path
+    )
 
 
 def vectors_of(segment: Segment, row: int) -> NDArray[Any]:  # as stored
@@ -156,46 +202,90 @@ def vectors_of(segment: Segment, row: int) -> NDArray[Any]:  # as stored
 
 
 class Store:
-    """The segments of one folder, each opened and checked once; finds texts by their keys."""
+    """The segments of one folder, each opened and checked once; finds texts by their keys.
+
+    It takes 24 bytes a text beside the mapped files.
+    """
 
     def __init__(self, folder: Path, identity: Identity) -> None:
         self.folder = folder
         self.identity = identity
         self.segments: list[Segment] = []
-        self.where: dict[bytes, tuple[int, int]] = {}  # key -> segment number, row
+        self._keys = np.empty((2, 0), np.uint64)  # ascending by the first number
+        self._places = np.empty((2, 0), np.int32)  # the segment's number, and the row in it
+        self._new: list[int] = []  # segments whose texts are not among `_keys` yet
         self._opened: set[str] = set()
 
-    def missing(self, keys: Iterable[bytes]) -> list[int]:
-        """Which of *keys*, by number, no segment has; looks for other processes' new files."""
-        keys = list(keys)
-        if any(key not in self.where for key in keys):
-            self._open_new()
-        return [number for number, key in enumerate(keys) if key not in self.where]
+    def find(self, keys: Keys) -> Places:
+        """Where each key is, int32 (2, n_keys): number of the segment and row in it, -1 for none.
 
-    def add(self, segment: Segment) -> Segment:
+        Looks for other processes' new files where some key is not known.
+        """
+        self._settle()
+        rows = self._rows(keys)
+        if (rows < 0).any():
+            self._open_new()
+            self._settle()
+            rows = self._rows(keys)
+        found = np.full((2, len(keys)), -1, np.int32)
+        found[:, rows >= 0] = self._places[:, rows[rows >= 0]]
+        return found
+
+    def add(self, segment: Segment, parts: Sequence[NDArray[Any]] = ()) -> Segment:
         """Write and register a segment; one that cannot be written is kept in memory.
 
         Raises OSError after registering it, so that nothing encoded is lost.
         """
         try:
-            segment = write_segment(self.folder, self.identity, segment)
+            segment = write_segment(self.folder, self.identity, segment, parts)
         finally:
-            self._register(segment)
+            if segment.path is not None or not parts:
+                self._register(segment)
         return segment
 
     def merge(self, segments: Sequence[Segment]) -> None:
         """Replace written segments by one file with all their texts in the same order."""
-        self.add(joined(segments))
+        keys = np.concatenate([segment.keys for segment in segments])
+        firsts, which = distinct(keys)
+        parts = [segment.vectors for segment in segments]
+        ends = None
+        if self.identity.kind == "tokens" or which is not None:
+            texts = [(part, row) for part in segments for row in range(len(part.keys))]
+            parts = [vectors_of(*texts[place]) for place in firsts]
+        if self.identity.kind == "tokens":
+            ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+        spent = sum(segment.encode_ns for segment in segments)
+        merged = self.add(Segment(keys[firsts], parts[0], ends, spent), parts)
         for segment in segments:
-            if segment.path is not None and segment.path != self.segments[-1].path:
+            if segment.path is not None and segment.path != merged.path:
                 with suppress(OSError):  # still mapped on Windows, or gone already
                     segment.path.unlink()
+        self._settle()
+        gone = {id(segment) for segment in segments} - {id(merged)}
+        for number, segment in enumerate(self.segments):
+            if id(segment) in gone:  # nothing is found there any more
+                self.segments[number] = replace(segment, vectors=np.empty((0, 0)), path=None)
 
     def small(self, texts: int) -> list[Segment]:
         """The segments in use that hold fewer than *texts* texts and have files."""
-        used = {number for number, _ in self.where.values()}
-        found = (self.segments[number] for number in sorted(used))
+        self._settle()
+        found = (self.segments[number] for number in np.unique(self._places[0]))
         return [part for part in found if part.path is not None and len(part.keys) < texts]
+
+    def _rows(self, keys: Keys) -> NDArray[np.int64]:
+        """int64 (n_keys,): where each is among `_keys`, -1 for none."""
+        first, second = self._keys
+        places = np.searchsorted(first, keys[:, 0])
+        found = np.full(len(keys), -1, np.int64)
+        looking = np.arange(len(keys))
+        while len(looking):  # more than once only where the first 8 bytes of two texts are equal
+            looking = looking[places[looking] < len(first)]
+            looking = looking[first[places[looking]] == keys[looking, 0]]
+            here = second[places[looking]] == keys[looking, 1]
+            found[looking[here]] = places[looking[here]]
+            looking = looking[~here]
+            places[looking] += 1
+        return found
 
     def _open_new(self) -> None:
         try:
@@ -209,8 +299,26 @@ class Store:
                     self._register(segment)
 
     def _register(self, segment: Segment) -> None:
-        number = len(self.segments)
+        self._new.append(len(self.segments))
         self.segments.append(segment)
-        self.where.update((key, (number, row)) for row, key in enumerate(segment.keys))
         if segment.path is not None:
             self._opened.add(segment.path.name)
+
+    def _settle(self) -> None:
+        """Let the texts of new segments be found in them, also those that were found elsewhere."""
+        if not self._new:
+            return
+        counts = [len(self.segments[number].keys) for number in self._new]
+        keys = np.concatenate([self.segments[number].keys for number in self._new])
+        rows = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
+        places = np.stack([np.repeat(np.array(self._new, np.int32), counts), rows])
+        self._new = []
+        order = np.lexsort(keys.T[::-1])
+        last = np.ones(len(order), np.bool_)
+        last[:-1] = (keys[order[1:]] != keys[order[:-1]]).any(axis=1)
+        keys, places = keys[order[last]], places[:, order[last]]
+        known = self._rows(keys)
+        self._places[:, known[known >= 0]] = places[:, known >= 0]
+        at = np.searchsorted(self._keys[0], keys[known < 0, 0])
+        self._keys = np.insert(self._keys, at, keys[known < 0].T, axis=1)
+        self._places = np.insert(self._places, at, places[:, known < 0], axis=1)

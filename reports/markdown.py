@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reports import sections
+from reports.approximate import approximate
 from reports.record import Record, SystemInfo
 from reports.sections import joined
 from reports.standing import Standing, plot_name, standings
@@ -19,6 +20,7 @@ SECTIONS: Mapping[str, Callable[[Standing], str]] = {
     "Failures": sections.failures,
     "Latency": sections.latency,
     "Build, size and throughput": sections.costs,
+    "Approximate search": approximate,
     "Pairwise comparisons": sections.pairs,
     "By kind of query": sections.kinds,
     "Queries worth reading": sections.examples,

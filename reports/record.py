@@ -7,11 +7,13 @@ their intervals. Measures go by their ir_measures names.
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from reports.cells import inert
 from reports.files import write
 from reports.serial import Free, dumps, loads
 from reports.serial import RecordError as RecordError
@@ -65,13 +67,28 @@ class SystemInfo:
 
 
 @dataclass(frozen=True)
+class ExactInfo:
+    """How an approximate retriever stands to exact search of the same vectors.
+
+    about: the settings that it searches with. recall: by cutoff, for each query of an evenly
+    spaced sample the share of the exact ranking that it finds. build_ns and search_ns (rounds,
+    queries): what exact search takes, for the queries of the cost's latency_ns.
+    """
+
+    about: Free
+    recall: dict[str, tuple[float, ...]]
+    build_ns: int
+    search_ns: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Cost:
     """What one system costs on one suite, measured in a process of its own.
 
     encode_ns is the encoding of the corpus as measured when its vectors were made, not part of
     build_ns. index_bytes is None where the index cannot be saved. import_rss_bytes is the share
     of peak_rss_bytes that importing took. latency_ns maps each stage ("encode", "search",
-    "rerank", always "total") to raw samples, (rounds, queries).
+    "rerank", always "total") to raw samples, (rounds, queries). exact: of approximate retrievers.
     """
 
     build_ns: int
@@ -87,6 +104,7 @@ class Cost:
     latency_ns: dict[str, tuple[tuple[int, ...], ...]]
     batch_queries: int
     batch_ns: int
+    exact: ExactInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -242,6 +260,8 @@ def rows_by_query(record: Record) -> Iterator[list[str | float | None]]:
     """suite, split, system, query_id, kind and each measure's value, None where not measured."""
     suites = {(suite.name, suite.split): suite for suite in record.suites}
     for cell in record.cells:
+        if cell.run_file is not None and not _is_inside(cell.run_file):
+            raise RecordError(f"{cell.run_file!r} is no run file within the result folder")
         suite = suites[cell.suite, cell.split]
         columns = [cell.values.get(name) for name in measure_names(record)]
         for i, query in enumerate(suite.query_ids if cell.status == "ok" else ()):
@@ -281,6 +301,8 @@ def _check(record: Record) -> None:
         if (part.suite, part.split) not in suites:
             raise RecordError(f"{part.suite!r} ({part.split}) is not among the record's suites")
     for cell in record.cells:
+        if cell.run_file is not None and not _is_inside(cell.run_file):
+            raise RecordError(f"{cell.run_file!r} is no run file within the result folder")
         suite = suites[cell.suite, cell.split]
         for name in suite.measures if cell.status == "ok" else ():
             if len(cell.values.get(name, ())) != suite.queries:
@@ -290,6 +312,12 @@ def _check(record: Record) -> None:
     for suite in record.suites:
         if {len(suite.query_ids), len(suite.kinds)} != {suite.queries} or not suite.measures:
             raise RecordError(f"{suite.name!r} lacks query_ids, kinds or measures")
+
+
+def _is_inside(name: str) -> bool:
+    """Whether *name* is that of a file beneath the folder that it is relative to."""
+    parts = re.split(r"[/\\]", name)
+    return not {"", ".", ".."} & set(parts) and "\0" not in name and ":" not in parts[0]
 
 
 def to_json(record: Record) -> str:
@@ -310,12 +338,6 @@ def to_csv(record: Record) -> str:
     names = measure_names(record)
     writer.writerow(["suite", "split", "query_id", "kind", "system", *names])
     for suite, split, system, query, kind, *values in rows_by_query(record):
-        texts = map(_inert, (suite, split, query, kind, system))
+        texts = [inert(str(text)) for text in (suite, split, query, kind, system)]
         writer.writerow([*texts, *("" if value is None else value for value in values)])
     return out.getvalue()
-
-
-def _inert(value: object) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    text = str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -55,7 +55,7 @@ def loads(kind: type[T], text: bytes) -> T:
     """The dataclass *kind* that `dumps` wrote; RecordError names the place that does not fit."""
     data = json.loads(text)
     _check_schema(kind, data)
-    found: T = _build(kind, data, kind.__name__.lower())
+    found: T = build(kind, data, kind.__name__.lower())
     return found
 
 
@@ -67,18 +67,18 @@ def _check_schema(kind: type[Any], data: object) -> None:
         raise RecordError(f"schema is {found!r}; this version reads schema {known}")
 
 
-def _build(kind: Any, value: Any, where: str) -> Any:  # any of the types above, from JSON
+def build(kind: Any, value: Any, where: str) -> Any:  # any of the types above, from JSON
     """*value* as the annotated *kind*; RecordError names the place where it is something else."""
     if is_dataclass(kind):
         return _object(kind, value, where)
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         some = next(arg for arg in args if arg is not NoneType)
-        return None if value is None else _build(some, value, where)
+        return None if value is None else build(some, value, where)
     if origin is tuple and isinstance(value, list):
-        return tuple(_build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        return tuple(build(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict and isinstance(value, dict):
-        return {key: _build(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {key: build(args[1], item, f"{where}[{key!r}]") for key, item in value.items()}
     if kind is float and type(value) in (int, float) and math.isfinite(value):
         return float(value)
     if kind is Any or (origin is Literal and value in args) or (type(value) is kind is not float):
@@ -101,7 +101,7 @@ def _object(kind: Any, value: Any, where: str) -> Any:  # one of the dataclasses
     for word, names in (("missing", needed - value.keys()), ("unknown", value.keys() - hints)):
         if names:
             raise RecordError(f"{where}: {word} key {min(names)!r}")
-    return kind(**{name: _build(hints[name], value[name], f"{where}.{name}") for name in value})
+    return kind(**{name: build(hints[name], value[name], f"{where}.{name}") for name in value})
 
 
 def _short(value: object) -> str:

@@ -91,7 +91,7 @@ def run(options: argparse.Namespace, rule: "Rule") -> "tuple[Record, Mapping[str
             raise UsageError(f"{options.what} has no suite {options.suite!r}")
         experiment = replace(experiment, suites=[named[options.suite]])
     protocol = Protocol(threads=options.threads, device=options.device)
-    how = Options(protocol, options.device, command=options.line)
+    how = Options(protocol, options.device, command=options.line, isolate=True)
     if options.out is None:
         return run_to_choose(experiment, rule, how, say), named
     with whole_folder(options.out / "record") as folder:

@@ -22,6 +22,15 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def size(text: str) -> int:
+    from bench.memory import parse_size
+
+    try:
+        return parse_size(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def check_device(device: str) -> None:
     """UsageError where CUDA is asked for and torch sees none."""
     if device == "cpu":

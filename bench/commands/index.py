@@ -14,6 +14,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """`bench index`."""
+    from bench.caches import keep_to_limit
     from bench.search import index_folder, save_index
     from bench.system import index, make
     from encoders.base import device_scope
@@ -21,7 +22,7 @@ def main(options: argparse.Namespace) -> int:
     check_device(options.device)
     corpus, digest, system = searched(options)
     folder = index_folder(system, digest)
-    with device_scope(options.device):
+    with keep_to_limit(say), device_scope(options.device):
         built = make(system, corpus)
         say(f"indexing {len(corpus):,} documents for {system.name}")
         index(built)

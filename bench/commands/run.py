@@ -6,7 +6,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.common import FINE, INTERRUPTED, SYSTEM_FAILED, check_device, positive, say
+from bench.commands.common import (
+    FINE,
+    INTERRUPTED,
+    SYSTEM_FAILED,
+    check_device,
+    positive,
+    say,
+    size,
+)
 from bench.commands.report import closing_lines, write_result
 from qrels.errors import UsageError
 
@@ -39,6 +47,32 @@ def arguments(command: argparse.ArgumentParser) -> None:
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")
     add("--threads", type=positive, help="threads while timing; all cores by default")
     add("--out", type=Path, metavar="DIR", help="instead of results/NAME-TIME")
+    add(
+        "--timeout",
+        type=positive,
+        metavar="SECONDS",
+        help="stop a system that takes longer on a suite; it fails, the others finish",
+    )
+    add("--fresh", action="store_true", help="run anew what an interrupted run had finished")
+    add(
+        "--jobs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="make rankings in N processes at a time; latency is measured one system at a time",
+    )
+    add(
+        "--memory",
+        type=size,
+        metavar="SIZE",
+        help="such as 8GB: refuse what needs more, stop what takes more all the same",
+    )
+    add(
+        "--no-cache",
+        action="store_true",
+        help="make everything anew; without it rankings and embeddings that are kept from an "
+        "earlier run are used (cost is measured anew each time)",
+    )
     add("--no-latency", action="store_true", help="quality only")
     add("--no-text", action="store_true", help="leave texts of the data out of the report")
     add(
@@ -50,7 +84,17 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """`bench run`."""
+    from bench.caches import empty_cache, keep_to_limit
+
+    with empty_cache() if options.no_cache else keep_to_limit(say):
+        return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`bench run` with the cache folder of the scope."""
+    from bench.journal import experiment_key, journal
     from bench.latency import Protocol
+    from bench.memory import check_plan
     from bench.output import whole_folder
     from bench.plan import planned, slug
     from bench.runner import Options, Progress, record_of, run_experiment
@@ -61,24 +105,35 @@ def main(options: argparse.Namespace) -> int:
     if options.dry_run:
         print("\n".join(plan_lines(plan)))
         return FINE
-    protocol = Protocol(threads=options.threads, device=options.device)
+    say(check_plan(plan, options.memory, options.jobs))
+    protocol = Protocol(threads=options.threads, device=options.device, memory=options.memory)
     how = Options(
         protocol=None if options.no_latency else protocol,
         device=options.device,
         with_text=not options.no_text,
         command=options.line,
+        timeout=options.timeout,
+        isolate=True,
+        cache=True,
+        jobs=options.jobs,
+        memory=options.memory,
     )
     name = slug(experiment.name or "+".join(suite.name for suite, _ in plan))
     target = options.out or Path("results", f"{name}-{datetime.now():%Y%m%d-%H%M%S}")
     done, code = Progress(), FINE
-    with whole_folder(target) as folder:
-        try:
-            record = run_experiment(experiment, folder, how, say, done, plan)
-        except KeyboardInterrupt:
-            if not done.cells:
-                raise
-            record, code = record_of(experiment, how, done, "partial"), INTERRUPTED
-        write_result(record, folder)
+    key = experiment_key(plan, experiment.seed, {"device": how.device, "cost": how.protocol})
+    with journal(key, options.fresh, say) as kept:
+        with whole_folder(target) as folder:
+            try:
+                record = run_experiment(experiment, folder, how, say, done, plan, kept)
+                write_result(record, folder)
+            except KeyboardInterrupt:
+                if not done.cells:
+                    raise
+                record, code = record_of(experiment, how, done, "partial"), INTERRUPTED
+                write_result(record, folder)
+        if code == FINE:
+            kept.remove()
     print(closing_lines(record, target))
     if code == INTERRUPTED:
         say(f"bench: interrupted; what was finished is in {target}")
@@ -113,12 +168,16 @@ def experiment_of(options: argparse.Namespace) -> "Experiment":
 
 
 def plan_lines(plan: Sequence[tuple["Suite", list["System"]]]) -> list[str]:
-    """What `--dry-run` shows: each suite and, beneath it, its systems."""
+    """What `--dry-run` shows: each suite and, beneath it, its systems with their peak memory."""
+    from bench.memory import facts_of, peak_bytes, shown
+
     lines = []
     for suite, systems in plan:
         lines.append(
             f"{suite.name} ({suite.split}): {len(suite.corpus):,} documents, "
             f"{len(suite.queries):,} queries, depth {suite.depth}, {' '.join(suite.measures)}"
         )
-        lines += [f"  {system.name}" for system in systems]
+        lines += [
+            f"  {system.name}, {shown(peak_bytes(system, facts_of(suite)))}" for system in systems
+        ]
     return lines

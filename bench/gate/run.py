@@ -37,7 +37,7 @@ def run_cells(
     for cell in cells:
         by_suite.setdefault((cell.suite, cell.split), []).append(cell)
     plan = [part for mine in by_suite.values() for part in plan_of(experiment, mine, rules)]
-    how = Options(protocol=None, device=device)
+    how = Options(protocol=None, device=device, isolate=True)
     save(run_experiment(experiment, folder, how, say, plan=plan), folder)
     return load(folder)  # as a saved one is: lists for tuples, text for paths
 

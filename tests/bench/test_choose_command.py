@@ -118,7 +118,7 @@ def asked(monkeypatch, request):
     found = []
     real = runner.measure_cost
 
-    def measure(suite, system, protocol):
+    def measure(suite, system, protocol, deadline):
         found.append((suite.split, system.name))
         return real(suite, system, Protocol(queries=2, rounds=1, warmup=0, threads=1))
 

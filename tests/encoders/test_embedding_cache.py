@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import encoders
 from encoders import cache
 from encoders.cache import CachedEncoder, cache_folder, cache_policy
 from encoders.hashing import Hashing
+from encoders.segments import Identity, Segment, Store, distinct, text_keys
 
 TEXTS = [f"text number {number}" for number in range(10)]
 
@@ -82,6 +84,70 @@ def test_an_interruption_keeps_the_blocks_that_are_done(fresh, monkeypatch):
     again = fresh()
     assert np.array_equal(again.encode(TEXTS, "passage"), plain(TEXTS))
     assert again.inner.encoded == TEXTS[9:]
+
+
+def test_what_an_interruption_left_becomes_one_file_with_the_rest(fresh, monkeypatch):
+    """The blocks of both calls are merged in the order of the texts, and mapped without a copy."""
+    monkeypatch.setattr(cache, "BLOCK", 2)
+    fresh().encode(TEXTS[:2], "passage")
+    fresh().encode(TEXTS[2:4], "passage")
+    assert len(files()) == 2
+    fresh().encode(TEXTS, "passage")
+    assert len(files()) == 1
+    found = fresh().encode(TEXTS, "passage")
+    assert not found.flags.writeable
+    assert np.array_equal(found, plain(TEXTS))
+
+
+def test_a_block_that_is_merged_is_no_longer_held(fresh, monkeypatch):
+    """Only the merged file stays mapped, so that the disk gets back what the blocks took."""
+    monkeypatch.setattr(cache, "BLOCK", 3)
+    encoder = fresh()
+    encoder.encode(TEXTS, "passage")
+    (store,) = encoder._stores.values()
+    assert [len(part.vectors) for part in store.segments if part.path] == [len(TEXTS)]
+    assert sum(len(part.vectors) for part in store.segments) == len(TEXTS)
+
+
+def test_several_blocks_that_cannot_be_written_are_kept(fresh, tmp_path, monkeypatch):
+    """Vectors of every block are given, and given again without encoding."""
+    monkeypatch.setattr(cache, "BLOCK", 3)
+    (tmp_path / "file").write_text("in the way")
+    encoder = fresh()
+    with cache_policy(folder=tmp_path / "file" / "cache"):
+        with pytest.warns(RuntimeWarning, match="embeddings are not cached"):
+            encoder.encode(TEXTS, "passage")
+        assert np.array_equal(encoder.encode(TEXTS[::-1], "passage"), plain(TEXTS[::-1]))
+    assert encoder.inner.encoded == TEXTS
+
+
+KEYS = np.array([[5, 1], [5, 2], [5, 2], [7, 1], [5, 1], [5, 3], [0, 9]], np.uint64)
+
+
+def test_texts_whose_hashes_begin_alike_are_told_apart(tmp_path):
+    """The second half decides where the first is equal, and what is registered later wins."""
+    store = Store(tmp_path, Identity("e", "passage", "sentence", "<f4"))
+    for number, part in enumerate((KEYS[:2], KEYS[2:4])):
+        vectors = np.full((len(part), 1), number, np.float32)
+        store.add(Segment(part, vectors, None, 1))
+    found = store.find(KEYS)
+    assert found.T.tolist() == [[0, 0], [1, 0], [1, 0], [1, 1], [0, 0], [-1, -1], [-1, -1]]
+
+
+def test_distinct_keys_keep_their_first_places():
+    """Firsts ascend, and every key gets the number of its own; None where all differ."""
+    firsts, which = distinct(KEYS)
+    assert firsts.tolist() == [0, 1, 3, 5, 6]
+    assert which.tolist() == [0, 1, 1, 2, 0, 3, 4]
+    firsts, which = distinct(KEYS[[0, 1, 3]])
+    assert (firsts.tolist(), which) == ([0, 1, 2], None)
+
+
+def test_the_key_of_a_text_is_its_hash():
+    """16 bytes of BLAKE2b, lone surrogates too."""
+    texts = ["a", "ü", "\ud800", ""]
+    raw = [blake2b(t.encode("utf-8", "surrogatepass"), digest_size=16).digest() for t in texts]
+    assert text_keys(texts).tobytes() == b"".join(raw)
 
 
 def test_many_small_files_become_one(fresh, monkeypatch):

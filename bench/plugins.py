@@ -1,0 +1,66 @@
+"""Code: which systems have some that is not ours, and digests of both kinds."""
+
+import hashlib
+import site
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from bench.config import System
+from rerankers import RERANKERS
+from retrievers import RETRIEVERS
+from retrievers.registry import Params, Registry, parse_spec
+
+OURS = ("bench", "encoders", "qrels", "rerankers", "retrievers")
+"""The packages whose code decides what a cell holds."""
+
+
+def is_plugin(system: System) -> bool:
+    """Whether some of the system's code is not ours."""
+    parts = [(RETRIEVERS, system.retriever, system.params)]
+    if system.reranker is not None:
+        parts.append((RERANKERS, system.reranker, system.reranker_params))
+    return any(not name_is_ours for part in parts for name_is_ours in _ours(*part))
+
+
+def _ours(registry: Registry, spec: str, given: Params) -> Iterator[bool]:
+    """For the spec and the retrievers that it fuses, whether each is a built-in."""
+    name, written = parse_spec(spec)
+    yield name in registry.builtins
+    fused = {**written, **given}.get("retrievers")
+    for part in fused if isinstance(fused, list | tuple) else ():
+        if isinstance(part, str):
+            yield from _ours(RETRIEVERS, part, {})
+
+
+def foreign_code() -> list[str]:
+    """The digests of loaded modules that nobody installed: plug-ins and what they import."""
+    installed = tuple({sys.prefix, sys.base_prefix, *site.getsitepackages()})
+    files = {
+        file
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] not in OURS
+        and isinstance(file := getattr(module, "__file__", None), str)
+        and not file.startswith(installed)
+    }
+    return [f"{file} {file_digest(Path(file))}" for file in sorted(files) if Path(file).is_file()]
+
+
+@cache
+def code_digest() -> str:
+    """The SHA-256 of our own code, as far as it decides a ranking, a value or a cost."""
+    digest = hashlib.sha256()
+    for name in OURS:
+        root = Path(str(sys.modules[name].__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            digest.update(
+                f"{name}/{path.relative_to(root).as_posix()} {file_digest(path)}\n".encode()
+            )
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ constructor stores its arguments, unchanged and under their own names, and does 
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
@@ -67,6 +67,16 @@ class Closes(Protocol):
     """Holds something to be released: a connection, a file, a process."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Approximates(Protocol):
+    """Finds most of what an exact retriever would; a report says how much, and at what cost."""
+
+    def exact(self) -> Retriever:
+        """The retriever whose rankings this one's are to come near, not yet indexed."""
+
+    def about(self) -> Mapping[str, float | str]: ...  # the settings it searches with, by name
 
 
 @runtime_checkable

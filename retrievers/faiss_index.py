@@ -3,6 +3,7 @@
 Source: Douze et al. 2024, arXiv 2401.08281.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +17,33 @@ from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import UsageError
 from qrels.ranking import top_k
 from qrels.saved import load_index, save_index
+from retrievers.approximate import Setting, Tried, cheapest, cut, ladder, recalls
+from retrievers.base import Retriever
+from retrievers.dense import Dense
 from retrievers.filters import matching
-from retrievers.vectors import check_similarity, unit
+from retrievers.vectors import check_similarity, search_vectors, unit
 
 Floats = NDArray[np.float32]
 
 PLACE = re.compile(r"^Error in .* at \S+:\d+: (Error: )?")
+
+KINDS: Mapping[str, str] = {
+    "hnsw": "HNSW32",
+    "ivf": "IVF{lists},Flat",
+    "ivfpq": "IVF{lists},PQ{codes}x4fs,Refine(SQ8)",
+    "sq8": "SQ8",
+}
+"""Factory strings by a name of their own; lists and codes follow the vectors."""
+
+TRIED: Mapping[str, Sequence[int]] = {
+    "k_factor_rf": (1, 2, 4, 8, 16, 32),
+    "nprobe": ladder(2**20),
+    "efSearch": ladder(2048),
+}
+"""Values of each search parameter to try, the last to vary first; nprobe up to all lists."""
+
+POINTS = 39
+"""Vectors a list that FAISS wants for clustering, at the least."""
 
 MORE = 8
 """Documents fetched beyond k, to see whether equal scores cross the cut."""
@@ -30,10 +52,12 @@ MORE = 8
 class Faiss:
     """Nearest vectors of the joined text by the index that a FAISS factory string names.
 
-    encoder, fields: as in `dense`. factory: such as Flat, "IVF64,Flat", HNSW32, PQ48, SQ8.
-    similarity: cosine, dot, or l2, which scores minus the squared distance. training: how many
-    documents to train on, all by default; seed: of that sample and of clustering.
-    search_params: such as {"nprobe": 8} or {"efSearch": 64}.
+    encoder, fields: as in `dense`. factory: such as Flat, "IVF64,Flat", HNSW32, PQ48, SQ8, or one
+    of KINDS. similarity: cosine, dot, or l2, which scores minus the squared distance. training:
+    how many documents to train on, all by default; seed: of that sample and of clustering.
+    search_params: such as {"nprobe": 8} or {"efSearch": 64}. recall: efSearch, nprobe and how many
+    candidates a refining index scores again are the least that find this share of the exact best
+    recall_at documents, where search_params does not name them (`retrievers.approximate`).
 
     Flat ranks as `dense` does, up to scores within 1e-5. An approximate index finds what it
     finds: fewer than k where it looks no further. Filters are exact over what it would find; an
@@ -42,6 +66,7 @@ class Faiss:
     """
 
     _index: Any  # faiss.Index; the package has no types
+    _tried: Tried | None  # what `recall` came to
     _tie_order: NDArray[np.int32]
     _metadata: Mapping[str, Column]
 
@@ -54,6 +79,8 @@ class Faiss:
         training: int | None = None,
         search_params: Mapping[str, float] | None = None,
         seed: int = 0,
+        recall: float | None = None,
+        recall_at: int = 10,
     ) -> None:
         self.encoder = encoder
         self.factory = factory
@@ -62,12 +89,22 @@ class Faiss:
         self.training = training
         self.search_params = search_params
         self.seed = seed
+        self.recall = recall
+        self.recall_at = recall_at
 
     def index(self, corpus: Corpus) -> None:
         check_similarity(self.similarity)
+        if self.recall is not None and not (0 < self.recall <= 1 and self.recall_at >= 1):
+            raise UsageError(
+                f"faiss: recall {self.recall} at {self.recall_at}; expected above 0, up to 1, at 1 "
+                "or more"
+            )
         texts = corpus.joined(self.fields)
         vectors = self._scaled(encoders.load(self.encoder).encode(texts, "passage"))
         self._keep(self._built(vectors), corpus)
+        if self.recall is not None and len(vectors):
+            self._tried = self._tuned(vectors, self.encode(cut(texts, self.seed)), self.recall)
+            self._set(self._tried.setting)
 
     def encode(self, queries: Sequence[str]) -> Floats:
         """float32 (n_queries, dimension), unit length for cosine."""
@@ -97,7 +134,11 @@ class Faiss:
 
     def save(self, folder: Path) -> None:
         faiss = _faiss()
-        facts = {"n_docs": len(self._tie_order), "encoder": encoders.load(self.encoder).digest}
+        facts = {
+            "n_docs": len(self._tie_order),
+            "encoder": encoders.load(self.encoder).digest,
+            "tried": vars(self._tried) if self._tried else None,
+        }
         save_index(self, folder, {"faiss": faiss.serialize_index(self._index)}, facts)
 
     def load(self, folder: Path, corpus: Corpus) -> None:
@@ -105,6 +146,52 @@ class Faiss:
         arrays, facts = load_index(self, folder, len(corpus))
         encoders.check_encoder(folder, facts["encoder"], self.encoder)
         self._keep(faiss.deserialize_index(arrays["faiss"].copy()), corpus)
+        if facts["tried"]:
+            self._tried = Tried(**facts["tried"])
+            self._set(self._tried.setting)
+
+    def exact(self) -> Retriever:
+        """`dense` over the same vectors, not yet indexed."""
+        return Dense(self.encoder, self.similarity, self.fields)
+
+    def about(self) -> dict[str, float | str]:
+        """The index and the settings it is searched with."""
+        vectors = self._index
+        found: dict[str, float | str] = {
+            "factory": self._factory(vectors.ntotal, vectors.d),
+            **(self.search_params or {}),
+        }
+        if self._tried is not None:
+            found |= {**self._tried.setting, "recall when built": self._tried.recall}
+        return found
+
+    def _tuned(self, vectors: Floats, queries: Floats, recall: float) -> Tried:
+        """The cheapest setting that reaches *recall* for *queries*, searched in as ever."""
+        k, faiss = self.recall_at, _faiss()
+        exact = search_vectors(vectors, queries, k, self.similarity, self._tie_order)
+
+        def attempt(setting: Setting) -> Tried:
+            self._set(setting)
+            faiss.cvar.indexIVF_stats.reset()
+            faiss.cvar.hnsw_stats.reset()
+            found = self.search_encoded(queries, k)
+            share = float(recalls(found, exact, k).mean())
+            refined = len(queries) * (k + MORE) * setting.get("k_factor_rf", 1)
+            return Tried(setting, share, _work(self._index, refined) / len(queries))
+
+        settable = _ladders(self._index)
+        for name in self.search_params or {}:
+            settable.pop(name, None)
+        try:
+            return cheapest(settable, attempt, recall)
+        except UsageError as error:
+            raise UsageError(f"faiss {self.factory!r}, {k} documents a query: {error}") from error
+
+    def _factory(self, size: int, dimension: int) -> str:
+        """The factory string, for *size* vectors of *dimension* numbers."""
+        lists = max(1, min(round(4 * math.sqrt(size)), size // POINTS))
+        codes = next(n for n in range(max(1, dimension // 2), 0, -1) if dimension % n == 0)
+        return KINDS.get(self.factory, self.factory).format(lists=lists, codes=codes)
 
     def _scaled(self, vectors: Floats) -> Floats:
         return unit(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors)
@@ -114,7 +201,7 @@ class Faiss:
         faiss = _faiss()
         metric = faiss.METRIC_L2 if self.similarity == "l2" else faiss.METRIC_INNER_PRODUCT
         try:
-            index = faiss.index_factory(vectors.shape[1], self.factory, metric)
+            index = faiss.index_factory(vectors.shape[1], self._factory(*vectors.shape), metric)
             _seed(faiss.downcast_index(index), self.seed)
             if not index.is_trained:
                 index.train(_sample(vectors, self.training, self.seed))
@@ -127,17 +214,20 @@ class Faiss:
         return index
 
     def _keep(self, index: Any, corpus: Corpus) -> None:  # faiss.Index
+        self._index, self._tried = index, None
+        self._tie_order, self._metadata = corpus.tie_order, corpus.metadata
+        self._set(self.search_params or {})
+
+    def _set(self, params: Mapping[str, float]) -> None:
         faiss = _faiss()
-        for name, value in (self.search_params or {}).items():
+        for name, value in params.items():
             try:
-                faiss.ParameterSpace().set_index_parameter(index, name, value)
+                faiss.ParameterSpace().set_index_parameter(self._index, name, value)
             except RuntimeError as error:
                 raise UsageError(
                     f"faiss index {self.factory!r} has no search parameter {name!r} that takes "
                     f"{value!r}: {_reason(error)}"
                 ) from error
-        self._index = index
-        self._tie_order, self._metadata = corpus.tie_order, corpus.metadata
 
     def _fetched(
         self, queries: Floats, fetch: int, allowed: NDArray[np.bool_] | None
@@ -191,6 +281,36 @@ def _seed(index: Any, seed: int) -> None:  # a downcast faiss.Index
         index.cp.seed = seed
     if isinstance(index, faiss.IndexPQ | faiss.IndexIVFPQ):
         index.pq.cp.seed = seed
+
+
+def _refines(index: Any) -> bool:  # a downcast faiss.Index
+    return isinstance(index, _faiss().IndexRefine)
+
+
+def _ladders(index: Any) -> dict[str, list[int]]:  # faiss.Index
+    """The values to try, by the name of each search parameter that the index has."""
+    faiss = _faiss()
+    space = faiss.ParameterSpace()
+    space.initialize(index)
+    places = range(space.parameter_ranges.size())
+    names = {space.parameter_ranges.at(place).name for place in places}
+    inverted = faiss.try_extract_index_ivf(index)
+    most = inverted.nlist if inverted else index.ntotal
+    return {
+        name: sorted({min(value, most) for value in values})
+        for name, values in TRIED.items()
+        if name in names
+    }
+
+
+def _work(index: Any, refined: int) -> float:  # faiss.Index
+    """Bytes of codes compared since FAISS' counters were reset; *refined*: scored again."""
+    faiss = _faiss()
+    index, inverted = faiss.downcast_index(index), faiss.try_extract_index_ivf(index)
+    size = inverted.code_size if inverted else index.d * 4
+    compared = faiss.cvar.indexIVF_stats.ndis + faiss.cvar.hnsw_stats.ndis
+    again = faiss.downcast_index(index.refine_index).code_size if _refines(index) else 0
+    return float(size * compared + again * refined)
 
 
 def _sample(vectors: Floats, size: int | None, seed: int) -> Floats:

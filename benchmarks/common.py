@@ -52,7 +52,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Plot:
-    """A log-log plot of the timings that have an x, a line a side.
+    """A plot of the timings that have an x, a line a side, log-log by default.
 
     y: "seconds" of a call, or "rate", units a second. only: the works drawn, all by default;
     with several works a line is a work and a side.
@@ -62,6 +62,7 @@ class Plot:
     y_label: str
     y: str = "rate"
     only: tuple[str, ...] = ()
+    x_scale: str = "log"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,8 +88,10 @@ def _marks(found: Sequence[Verdict]) -> str:
 
 
 def _times(timings: Sequence[Timing]) -> str:
-    """A row a piece of work, a column a side: the median time of one unit."""
-    works = by_work(timings)
+    """A row a piece of work, a column a side: the median time of one unit; curves are left out."""
+    seen = Counter((timing.work, timing.side) for timing in timings)
+    curves = {work for (work, _), times in seen.items() if times > 1}  # they are only drawn
+    works = by_work([timing for timing in timings if timing.work not in curves])
     sides = list(dict.fromkeys(timing.side for timing in timings))
     rows = [
         [
@@ -127,7 +130,7 @@ def _draw(name: str, timings: Sequence[Timing], plot: Plot, folder: Path) -> str
         for number, (label, (x, y)) in enumerate(lines.items()):
             look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % 8]}
             axes.plot(x, y, label=label, ms=5, lw=1.5, **look)
-        axes.set(xscale="log", yscale="log", xlabel=plot.x_label, ylabel=plot.y_label)
+        axes.set(xscale=plot.x_scale, yscale="log", xlabel=plot.x_label, ylabel=plot.y_label)
         axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         path = save(picture, folder, f"performance/{name}")
         plt.close(picture)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import encoders
 from benchmarks.corpus import sentences, shared
+from retrievers.approximate import cut
 
 Floats = NDArray[np.float32]
 
@@ -25,19 +26,23 @@ ASKING = ("scifact", "squad-v1.1-dev", "nfcorpus-stripped")
 
 
 class Vectors(NamedTuple):
-    """Unit vectors, float32: passages (n, dimension) and queries (m, dimension)."""
+    """Unit vectors, float32: passages (n, dimension), queries (m, dimension), and such queries
+    as `retrievers.approximate` cuts from the passages, none where there is no text.
+    """
 
     passages: Floats
     queries: Floats
+    cuts: Floats
 
 
 def real(passages: int = PASSAGES, queries: int = QUERIES, seed: int = 0) -> Vectors:
     """MiniLM's vectors of sentences and questions of real sets, drawn at random."""
     asked = [text for name in ASKING for text in questions(name)]
-    encoder = encoders.load(ENCODER)
+    texts, encoder = drawn(sentences(), passages, seed), encoders.load(ENCODER)
     return Vectors(
-        encoder.encode(drawn(sentences(), passages, seed), "passage"),
+        encoder.encode(texts, "passage"),
         encoder.encode(drawn(asked, queries, seed), "query"),
+        encoder.encode(cut(texts, seed), "query"),
     )
 
 
@@ -67,7 +72,7 @@ def synthetic(passages: int, queries: int, dimension: int = 64, seed: int = 0) -
         found /= np.linalg.norm(found, axis=1, keepdims=True)
         return found
 
-    return Vectors(some(passages), some(queries))
+    return Vectors(some(passages), some(queries), some(0))
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ doi 10.18653/v1/D19-1410.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Side, current_device
+from encoders.torch_int8 import int8_linear
+from encoders.wordpieces import WordPieces
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,15 +31,22 @@ class BertEncoder:
     """Unit mean-pooled vectors of the BERT in *folder*, at most *max_length* tokens a text.
 
     folder: config.json, model.safetensors, tokenizer.json. digest: what decides the vectors.
+    dtype: "float32", or "int8" on the CPU: weights by row and inputs by token in 8 bits.
     """
 
     def __init__(
-        self, folder: Path, digest: str, max_length: int, device: str | None = None
+        self,
+        folder: Path,
+        digest: str,
+        max_length: int,
+        device: str | None = None,
+        dtype: str = "float32",
     ) -> None:
         self.folder = folder
         self.digest = digest
         self.max_length = max_length
         self.device = device
+        self.dtype = dtype
 
     @cached_property
     def dimension(self) -> int:
@@ -77,13 +85,8 @@ class BertEncoder:
         return config
 
     @cached_property
-    def _tokenizer(self) -> Any:  # tokenizers.Tokenizer; the package has no types
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(self.max_length)
-        return tokenizer
+    def _pieces(self) -> WordPieces:
+        return WordPieces(self.folder, self.max_length)
 
     @cached_property
     def _weights(self) -> "dict[str, Tensor]":
@@ -101,59 +104,57 @@ class BertEncoder:
 
     def _batches(self, texts: Sequence[str]) -> "Iterator[tuple[list[int], Tensor, Tensor]]":
         """Rows of *texts* by falling length, with their hidden states and masks."""
-        tokens = [found.ids for found in self._tokenizer.encode_batch(list(texts))]
-        order = sorted(range(len(tokens)), key=lambda row: -len(tokens[row]))
-        device = current_device(self.device).partition(":")[0]
-        for start, stop in pairwise(_cuts([len(tokens[row]) for row in order], device)):
-            rows = order[start:stop]
-            yield rows, *self._hidden([tokens[row] for row in rows])
+        import torch
 
-    def _hidden(self, tokens: list[list[int]]) -> "tuple[Tensor, Tensor]":
-        """Last hidden states float32 (n, longest, dimension) and the mask bool (n, longest)."""
+        device = current_device(self.device)
+        tokens = BATCH_TOKENS.get(device.partition(":")[0], BATCH_TOKENS["cuda"])
+        for rows, ids, mask in self._pieces.batches(texts, tokens):
+            seen = torch.from_numpy(mask).to(device) == 1
+            yield rows, self._hidden(torch.from_numpy(ids).to(device), seen), seen
+
+    def _hidden(self, ids: "Tensor", mask: "Tensor") -> "Tensor":
+        """Last hidden states float32 (n, longest, dimension) of ids int64 and a mask, bool."""
         import torch
         from torch.nn.functional import embedding, gelu, scaled_dot_product_attention
 
-        weights, heads = self._weights, self._config["num_attention_heads"]
-        words = weights["embeddings.word_embeddings.weight"]
-        rows = [torch.tensor(ids) for ids in tokens]
-        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-1)
-        mask = (ids >= 0).to(words.device)
+        weights, layers, heads = self._weights, self._layers, self._config["num_attention_heads"]
         size, longest = ids.shape
         with torch.inference_mode():
-            x = embedding(ids.clamp(min=0).to(words.device), words)
+            x = embedding(ids, weights["embeddings.word_embeddings.weight"])
             x = x + weights["embeddings.token_type_embeddings.weight"][0]
             x = x + weights["embeddings.position_embeddings.weight"][:longest]
             x = self._norm(x, "embeddings")
             for layer in range(self._config["num_hidden_layers"]):
                 at = f"encoder.layer.{layer}"
-                joint = self._dense(x, f"{at}.attention.self")
+                joint = layers[f"{at}.attention.self"](x)
                 parts = joint.view(size, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)
                 seen = scaled_dot_product_attention(
                     parts[0], parts[1], parts[2], attn_mask=mask[:, None, None, :]
                 )
                 seen = seen.transpose(1, 2).reshape(size, longest, -1)
-                seen = self._dense(seen, f"{at}.attention.output.dense")
+                seen = layers[f"{at}.attention.output.dense"](seen)
                 x = self._norm(x + seen, f"{at}.attention.output")
-                wide = gelu(self._dense(x, f"{at}.intermediate.dense"))
-                x = self._norm(x + self._dense(wide, f"{at}.output.dense"), f"{at}.output")
-        return x, mask
+                wide = gelu(layers[f"{at}.intermediate.dense"](x))
+                x = self._norm(x + layers[f"{at}.output.dense"](wide), f"{at}.output")
+        return x
 
-    def _dense(self, x: "Tensor", name: str) -> "Tensor":
+    @cached_property
+    def _layers(self) -> "dict[str, Callable[[Tensor], Tensor]]":
+        """The linear layers by name."""
         from torch.nn.functional import linear
 
-        return linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+        def float32(weight: "Tensor", bias: "Tensor") -> "Callable[[Tensor], Tensor]":
+            return partial(linear, weight=weight, bias=bias)
+
+        make = {"float32": float32, "int8": int8_linear}[self.dtype]
+        return {
+            name: make(self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+            for name in (key.removesuffix(".weight") for key in self._weights)
+            if name.endswith((".dense", ".attention.self")) and name.startswith("encoder.")
+        }
 
     def _norm(self, x: "Tensor", name: str) -> "Tensor":
         from torch.nn.functional import layer_norm
 
         weight, bias = (self._weights[f"{name}.LayerNorm.{kind}"] for kind in ("weight", "bias"))
         return layer_norm(x, weight.shape, weight, bias, self._config["layer_norm_eps"])
-
-
-def _cuts(lengths: Sequence[int], device: str) -> list[int]:
-    """Where batches of falling *lengths* start and end, each as full as the device likes."""
-    cuts = [0]
-    while cuts[-1] < len(lengths):
-        size = max(1, BATCH_TOKENS.get(device, BATCH_TOKENS["cuda"]) // lengths[cuts[-1]])
-        cuts.append(min(cuts[-1] + size, len(lengths)))
-    return cuts

@@ -46,9 +46,7 @@ class Hashing:
 
 
 @lru_cache(maxsize=65536)
-def features(
-    word: str, dimension: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def features(word: str, dimension: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Buckets and signs of a word: itself and its trigrams, with the ends marked."""
     marked = f"<{word}>"
     names = [word, *(marked[i : i + 3] for i in range(len(marked) - 2))]

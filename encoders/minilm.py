@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.backends import TORCH, about, check_backend
 from encoders.base import Side
 from encoders.bert import BertEncoder
 from encoders.digests import file_digest, folder_digest
+from encoders.exported_bert import ExportedBert
+from encoders.layout import bert_folder
 from encoders.sentence_transformer import SentenceTransformerEncoder
 from qrels.errors import DataError
 
@@ -42,11 +45,21 @@ class MiniLM:
     path: a folder to use instead of looking for one; the environment variable BENCH_MINILM
     names one too. A folder with other weights than the official ones is loaded by
     sentence-transformers, as its own files say, and has its own digest.
+
+    backend: "torch", or "onnx" or "openvino", which need no torch; dtype: "float32" or "int8".
     """
 
-    def __init__(self, path: str | None = None, device: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | None = None,
+        device: str | None = None,
+        backend: str = "torch",
+        dtype: str = "float32",
+    ) -> None:
         self.path = path
         self.device = device
+        self.backend = backend
+        self.dtype = dtype
 
     @property
     def digest(self) -> str:
@@ -72,21 +85,34 @@ class MiniLM:
         except DataError as error:
             return {"encoder": "minilm", "source": f"none: {error}"}
         files = {name: file_digest(folder / name) for name in OFFICIAL if (folder / name).exists()}
-        return {"encoder": "minilm", "source": source, "max_length": MAX_LENGTH, "sha256": files}
+        return {
+            "encoder": "minilm",
+            "source": source,
+            "max_length": MAX_LENGTH,
+            "sha256": files,
+            **about(self.backend, self.dtype),
+        }
 
     @cached_property
     def _found(self) -> Found:
         return find_model(self.path)
 
     @cached_property
-    def _encoder(self) -> BertEncoder | SentenceTransformerEncoder:
-        folder = self._found.folder
-        if differing(folder):
+    def _encoder(self) -> BertEncoder | ExportedBert | SentenceTransformerEncoder:
+        check_backend(self.backend, self.dtype)
+        folder, weights = self._found.folder, OFFICIAL["model.safetensors"]
+        digest = f"{HUB_ID} {weights} mean unit max {MAX_LENGTH}"
+        other = bool(differing(folder))
+        if self.backend != TORCH:
+            digest = f"{folder_digest(folder)} max {MAX_LENGTH}" if other else digest
+            model = bert_folder(folder, digest, MAX_LENGTH)
+            return ExportedBert(model, self.backend, self.dtype, self.device)
+        if other:
             return SentenceTransformerEncoder(
-                str(folder), max_length=MAX_LENGTH, device=self.device
+                str(folder), max_length=MAX_LENGTH, device=self.device, dtype=self.dtype
             )
-        digest = f"{HUB_ID} {OFFICIAL['model.safetensors']} mean unit max {MAX_LENGTH}"
-        return BertEncoder(folder, digest, MAX_LENGTH, self.device)
+        digest += "" if self.dtype == "float32" else f" torch {self.dtype}"
+        return BertEncoder(folder, digest, MAX_LENGTH, self.device, self.dtype)
 
 
 def find_model(path: str | None = None) -> Found:

@@ -1,5 +1,6 @@
 """Any sentence-transformers model, by hub id or local folder."""
 
+import json
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,8 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.backends import TORCH, about, check_backend
 from encoders.base import Side, current_device
 from encoders.digests import folder_digest
+from encoders.exported import EXPORTER
+from encoders.exported_bert import ExportedBert
+from encoders.layout import bert_folder
 from encoders.loading import loading
 from qrels.errors import UsageError, unknown
 
@@ -24,7 +29,8 @@ class SentenceTransformerEncoder:
     model: a folder, which is never looked for on the hub, or a hub id with its *revision*.
     query_prompt and passage_prompt go before the texts of their side; prompts that the model's
     own files name are not used. max_length: tokens a text, the model's own limit by default.
-    dtype: what the model computes in. trust_remote_code runs Python code from the model's
+    dtype: what the model computes in. backend: "torch"; or "onnx" or "openvino", for the folder of
+    a BERT in float32 or int8, without torch. trust_remote_code runs Python code from the model's
     repository. Errors: DataError where the model cannot be loaded.
     """
 
@@ -40,6 +46,7 @@ class SentenceTransformerEncoder:
         dtype: str = "float32",
         revision: str | None = None,
         trust_remote_code: bool = False,
+        backend: str = TORCH,
     ) -> None:
         self.model = model
         self.query_prompt = query_prompt
@@ -51,6 +58,7 @@ class SentenceTransformerEncoder:
         self.dtype = dtype
         self.revision = revision
         self.trust_remote_code = trust_remote_code
+        self.backend = backend
 
     @cached_property
     def digest(self) -> str:
@@ -58,20 +66,27 @@ class SentenceTransformerEncoder:
         return (
             f"sentence-transformers {self._content} queries {self.query_prompt!r} "
             f"passages {self.passage_prompt!r} unit {self.normalise} max {length} {self.dtype}"
+            f"{'' if self.backend == TORCH else f' {self.backend} exporter {EXPORTER}'}"
         )
 
     @cached_property
     def dimension(self) -> int:
+        if self.backend != TORCH:
+            return self._exported.dimension
         return int(self._loaded.encode([""], prompt="", show_progress_bar=False).shape[1])
 
     def load(self) -> None:
         """Load the model and run it once."""
+        if self.backend != TORCH:
+            self._exported.load()
         _ = self.dimension
 
     def encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
         """float32 (n_texts, dimension); the library batches by length and puts back in order."""
         if not texts:
             return np.empty((0, self.dimension), np.float32)
+        if self.backend != TORCH:
+            return self._exported.encode(self._prompted(texts, side), side)
         vectors = self._loaded.encode(
             self._prompted(texts, side),
             prompt="",
@@ -86,6 +101,8 @@ class SentenceTransformerEncoder:
 
         The prompt's tokens are in; dimension is that of the model's hidden states.
         """
+        if self.backend != TORCH:
+            return self._exported.encode_tokens(self._prompted(texts, side), side)
         import torch
 
         found = self._loaded.encode(
@@ -107,6 +124,7 @@ class SentenceTransformerEncoder:
             "source": "folder" if local else "hub",
             "content": self._content if local or "_content" in self.__dict__ else self.revision,
             **{name: value for name, value in vars(self).items() if name in _PLAIN},
+            **({} if self.backend == TORCH else about(self.backend, self.dtype)),
         }
 
     def _prompted(self, texts: Sequence[str], side: Side) -> list[str]:
@@ -122,6 +140,18 @@ class SentenceTransformerEncoder:
             return f"{self.model}@{self.revision}"
         with loading("encoder", self.model):
             return f"{self.model}@{_commit(self.model, self.revision)}"
+
+    @cached_property
+    def _exported(self) -> ExportedBert:
+        """The model without torch; UsageError where the parameters ask for what it lacks."""
+        check_backend(self.backend, self.dtype)
+        if not Path(self.model).is_dir() or not self.normalise:
+            raise UsageError(
+                f"backend {self.backend!r} takes a local folder and gives unit vectors; "
+                f"{self.model!r} with normalise={json.dumps(self.normalise)} needs backend=torch"
+            )
+        model = bert_folder(Path(self.model), self._content, self.max_length)
+        return ExportedBert(model, self.backend, self.dtype, self.device)
 
     @cached_property
     def _loaded(self) -> Any:  # sentence_transformers.SentenceTransformer, which types its own way

@@ -3,7 +3,6 @@
 Source: Douze et al. 2024, arXiv 2401.08281.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,33 +16,16 @@ from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import UsageError
 from qrels.ranking import top_k
 from qrels.saved import load_index, save_index
-from retrievers.approximate import Setting, Tried, cheapest, cut, ladder, recalls
+from retrievers.approximate import Setting, Tried, cheapest, cut, recalls
 from retrievers.base import Retriever
 from retrievers.dense import Dense
+from retrievers.faiss_settings import factory_string, ladders, reset_counters, seeded, work
 from retrievers.filters import matching
 from retrievers.vectors import check_similarity, search_vectors, unit
 
 Floats = NDArray[np.float32]
 
 PLACE = re.compile(r"^Error in .* at \S+:\d+: (Error: )?")
-
-KINDS: Mapping[str, str] = {
-    "hnsw": "HNSW32",
-    "ivf": "IVF{lists},Flat",
-    "ivfpq": "IVF{lists},PQ{codes}x4fs,Refine(SQ8)",
-    "sq8": "SQ8",
-}
-"""Factory strings by a name of their own; lists and codes follow the vectors."""
-
-TRIED: Mapping[str, Sequence[int]] = {
-    "k_factor_rf": (1, 2, 4, 8, 16, 32),
-    "nprobe": ladder(2**20),
-    "efSearch": ladder(2048),
-}
-"""Values of each search parameter to try, the last to vary first; nprobe up to all lists."""
-
-POINTS = 39
-"""Vectors a list that FAISS wants for clustering, at the least."""
 
 MORE = 8
 """Documents fetched beyond k, to see whether equal scores cross the cut."""
@@ -53,8 +35,9 @@ class Faiss:
     """Nearest vectors of the joined text by the index that a FAISS factory string names.
 
     encoder, fields: as in `dense`. factory: such as Flat, "IVF64,Flat", HNSW32, PQ48, SQ8, or one
-    of KINDS. similarity: cosine, dot, or l2, which scores minus the squared distance. training:
-    how many documents to train on, all by default; seed: of that sample and of clustering.
+    of `faiss_settings.KINDS`. similarity: cosine, dot, or l2, which scores minus the squared
+    distance. training: how many documents to train on, all by default; seed: of that sample and of
+    clustering.
     search_params: such as {"nprobe": 8} or {"efSearch": 64}. recall: efSearch, nprobe and how many
     candidates a refining index scores again are the least that find this share of the exact best
     recall_at documents, where search_params does not name them (`retrievers.approximate`).
@@ -156,42 +139,31 @@ class Faiss:
 
     def about(self) -> dict[str, float | str]:
         """The index and the settings it is searched with."""
-        vectors = self._index
-        found: dict[str, float | str] = {
-            "factory": self._factory(vectors.ntotal, vectors.d),
-            **(self.search_params or {}),
-        }
-        if self._tried is not None:
-            found |= {**self._tried.setting, "recall when built": self._tried.recall}
-        return found
+        factory = factory_string(self.factory, self._index.ntotal, self._index.d)
+        found: dict[str, float | str] = {"factory": factory, **(self.search_params or {})}
+        tried = self._tried
+        return found | ({**tried.setting, "recall when built": tried.recall} if tried else {})
 
     def _tuned(self, vectors: Floats, queries: Floats, recall: float) -> Tried:
         """The cheapest setting that reaches *recall* for *queries*, searched in as ever."""
-        k, faiss = self.recall_at, _faiss()
+        k = self.recall_at
         exact = search_vectors(vectors, queries, k, self.similarity, self._tie_order)
 
         def attempt(setting: Setting) -> Tried:
             self._set(setting)
-            faiss.cvar.indexIVF_stats.reset()
-            faiss.cvar.hnsw_stats.reset()
+            reset_counters()
             found = self.search_encoded(queries, k)
             share = float(recalls(found, exact, k).mean())
             refined = len(queries) * (k + MORE) * setting.get("k_factor_rf", 1)
-            return Tried(setting, share, _work(self._index, refined) / len(queries))
+            return Tried(setting, share, work(self._index, refined) / len(queries))
 
-        settable = _ladders(self._index)
+        free = ladders(self._index)
         for name in self.search_params or {}:
-            settable.pop(name, None)
+            free.pop(name, None)
         try:
-            return cheapest(settable, attempt, recall)
+            return cheapest(free, attempt, recall)
         except UsageError as error:
             raise UsageError(f"faiss {self.factory!r}, {k} documents a query: {error}") from error
-
-    def _factory(self, size: int, dimension: int) -> str:
-        """The factory string, for *size* vectors of *dimension* numbers."""
-        lists = max(1, min(round(4 * math.sqrt(size)), size // POINTS))
-        codes = next(n for n in range(max(1, dimension // 2), 0, -1) if dimension % n == 0)
-        return KINDS.get(self.factory, self.factory).format(lists=lists, codes=codes)
 
     def _scaled(self, vectors: Floats) -> Floats:
         return unit(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors)
@@ -201,8 +173,10 @@ class Faiss:
         faiss = _faiss()
         metric = faiss.METRIC_L2 if self.similarity == "l2" else faiss.METRIC_INNER_PRODUCT
         try:
-            index = faiss.index_factory(vectors.shape[1], self._factory(*vectors.shape), metric)
-            _seed(faiss.downcast_index(index), self.seed)
+            index = faiss.index_factory(
+                vectors.shape[1], factory_string(self.factory, *vectors.shape), metric
+            )
+            seeded(index, self.seed)
             if not index.is_trained:
                 index.train(_sample(vectors, self.training, self.seed))
             index.add(vectors)
@@ -272,45 +246,6 @@ def _only(index: Any, allowed: NDArray[np.bool_]) -> Any:  # faiss.Index, faiss.
     if isinstance(index, faiss.IndexIVF):
         return faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
     return faiss.SearchParameters(sel=selector)
-
-
-def _seed(index: Any, seed: int) -> None:  # a downcast faiss.Index
-    """Seed the clustering of the index's lists and codes, where it has them."""
-    faiss = _faiss()
-    if isinstance(index, faiss.IndexIVF):
-        index.cp.seed = seed
-    if isinstance(index, faiss.IndexPQ | faiss.IndexIVFPQ):
-        index.pq.cp.seed = seed
-
-
-def _refines(index: Any) -> bool:  # a downcast faiss.Index
-    return isinstance(index, _faiss().IndexRefine)
-
-
-def _ladders(index: Any) -> dict[str, list[int]]:  # faiss.Index
-    """The values to try, by the name of each search parameter that the index has."""
-    faiss = _faiss()
-    space = faiss.ParameterSpace()
-    space.initialize(index)
-    places = range(space.parameter_ranges.size())
-    names = {space.parameter_ranges.at(place).name for place in places}
-    inverted = faiss.try_extract_index_ivf(index)
-    most = inverted.nlist if inverted else index.ntotal
-    return {
-        name: sorted({min(value, most) for value in values})
-        for name, values in TRIED.items()
-        if name in names
-    }
-
-
-def _work(index: Any, refined: int) -> float:  # faiss.Index
-    """Bytes of codes compared since FAISS' counters were reset; *refined*: scored again."""
-    faiss = _faiss()
-    index, inverted = faiss.downcast_index(index), faiss.try_extract_index_ivf(index)
-    size = inverted.code_size if inverted else index.d * 4
-    compared = faiss.cvar.indexIVF_stats.ndis + faiss.cvar.hnsw_stats.ndis
-    again = faiss.downcast_index(index.refine_index).code_size if _refines(index) else 0
-    return float(size * compared + again * refined)
 
 
 def _sample(vectors: Floats, size: int | None, seed: int) -> Floats:

@@ -21,6 +21,7 @@ from uuid import uuid4
 from bench.locks import locked
 from bench.memory import parse_size, show_size
 from encoders.cache import cache_folder
+from generators.kept import read_entry as read_answer
 from qrels.content import sha256
 from qrels.errors import UsageError
 
@@ -84,6 +85,10 @@ def whole_index(path: Path) -> bool:
     return bool(parts)
 
 
+def whole_answer(path: Path) -> bool:
+    return read_answer(path) is not None
+
+
 def whole_journal(path: Path) -> bool:
     from bench.journal import SUFFIX, read_entry
     from reports.serial import RecordError
@@ -111,6 +116,7 @@ KINDS: Mapping[str, Kind] = {
     "rankings": Kind("stages-*/*", whole_stage),
     "indexes": Kind("indexes/*", whole_index),
     "corpora": Kind("corpora-*/*", whole_files),
+    "answers": Kind("answers-*/*", whole_answer),
     "models": Kind("models-*/*", whole_model),
     "journals": Kind("journal-*/*", whole_journal),
     "benchmarks": Kind("benchmarks/*", readable, named=False),

@@ -15,7 +15,8 @@ from qrels.errors import BenchError
 
 COMMANDS = (
     "run", "report", "compare", "gate", "baseline", "choose",
-    "tune", "list", "search", "index", "evaluate", "lint", "judge-next", "cache",
+    "tune", "list", "search", "ask", "index", "evaluate", "lint", "judge-next", "rate", "cache",
+    "acquire",
 )  # fmt: skip
 """Each is the module of its name in `bench.commands`, in the order in which --help shows them."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.metrics import parse_measure
+from bench.metrics import named
 from bench.runner import comparisons, interval
 from bench.sources import Rankings, Source, loadable
 from qrels.data import UNJUDGED, Suite
@@ -93,7 +93,7 @@ def shared(group: Sequence[Source], measures: Sequence[str]) -> SuiteInfo:
         name for name in first.suite.measures if all(name in one.cell.values for one in group)
     ]
     level = first.suite.relevance_level
-    asked = tuple(dict.fromkeys(str(parse_measure(name, level)) for name in measures))
+    asked = tuple(dict.fromkeys(named(name, level) for name in measures))
     for name in asked:
         if name not in common:
             raise UsageError(

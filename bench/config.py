@@ -1,24 +1,29 @@
 """What to run: systems and experiments, from TOML files or the command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.grid import expanded
+from generators import GENERATORS
 from qrels.data import Suite
-from qrels.errors import DataError, UsageError, unknown
+from qrels.errors import BenchError, DataError, UsageError, unknown
 from qrels.files import is_folder, read_toml
 from qrels.suites import shipped
 from retrievers.registry import parse_spec
 
 RERANK_DEPTH = 50
-RERANKER_PREFIX = "reranker."
+ROLES = ("reranker", "generator", "context")
+"""Whose parameters a spec can give as ROLE.KEY; those without a role are the retriever's."""
 
 
 @dataclass(frozen=True)
 class System:
-    """A retriever, with or without a reranker of its first rerank_depth documents."""
+    """A retriever, with or without a reranker of its first rerank_depth documents, and a generator.
+
+    context: what the generator sees of the ranking, parameters of `generators.context.Context`.
+    """
 
     name: str
     retriever: str
@@ -26,6 +31,9 @@ class System:
     reranker: str | None = None
     reranker_params: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments
     rerank_depth: int = RERANK_DEPTH
+    generator: str | None = None
+    generator_params: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments
+    context: Mapping[str, Any] = field(default_factory=dict)  # constructor arguments
 
 
 @dataclass(frozen=True)
@@ -46,26 +54,57 @@ class Experiment:
 
 
 def parse_system(spec: str) -> System:
-    """The system written as `retriever[+reranker][?key=value&...]`.
+    """The system written as `retriever[+reranker][+generator][?key=value&...]`.
 
-    Keys are the retriever's parameters, `reranker.KEY` the reranker's; `rerank_depth` is the
-    system's own.
+    Keys are the retriever's parameters, `reranker.KEY` the reranker's, `generator.KEY` and
+    `context.KEY` likewise; `rerank_depth` is the system's own.
     """
     names, params = parse_spec(spec)
-    retriever, plus, reranker = names.partition("+")
-    if not retriever or (plus and not reranker):
-        raise UsageError(f"cannot read system {spec!r}; expected retriever[+reranker][?key=value]")
+    retriever, reranker, generator = _names(names, spec)
     if "rerank_depth" in params and not reranker:
         raise UsageError(f"{spec!r} has a rerank_depth but no reranker")
-    depth = params.pop("rerank_depth", RERANK_DEPTH)
-    mine = {
-        key.removeprefix(RERANKER_PREFIX): params.pop(key)
-        for key in list(params)
-        if key.startswith(RERANKER_PREFIX)
-    }
-    if mine and not reranker:
-        raise UsageError(f"{spec!r} has parameters of a reranker but no reranker")
-    return System(spec, retriever, params, reranker or None, mine, _depth(depth, spec))
+    depth = _depth(params.pop("rerank_depth", RERANK_DEPTH), spec)
+    own: dict[str, dict[str, Any]] = {role: {} for role in ROLES}
+    for key in list(params):
+        role, dot, name = key.partition(".")
+        if dot and role in ROLES:
+            own[role][name] = params.pop(key)
+    for role, part in (("reranker", reranker), ("generator", generator), ("context", generator)):
+        if own[role] and not part:
+            lacks = "generator" if role == "context" else role
+            raise UsageError(f"{spec!r} has parameters of a {role} but no {lacks}")
+    return System(
+        spec, retriever, params, reranker, own["reranker"], depth,
+        generator, own["generator"], own["context"],
+    )  # fmt: skip
+
+
+def _names(names: str, spec: str) -> tuple[str, str | None, str | None]:
+    """Retriever, reranker and generator; what stands second is a generator where it is one."""
+    retriever, *more = names.split("+")
+    if not all((retriever, *more)) or len(more) > 2:
+        raise UsageError(
+            f"cannot read system {spec!r}; expected retriever[+reranker][+generator][?key=value]"
+        )
+    if len(more) == 1 and more[0] in GENERATORS.targets():
+        return retriever, None, more[0]
+    reranker, generator = (*more, None, None)[:2]
+    return retriever, reranker, generator
+
+
+def ranking_of(system: System) -> System:
+    """The system without its generator; its name loses it too where that is the whole system."""
+    bare = replace(system, generator=None, generator_params={}, context={})
+    try:
+        spelled = system.generator is not None and parse_system(system.name) == system
+    except BenchError:
+        spelled = False
+    if not spelled:
+        return bare
+    names, _, params = system.name.partition("?")
+    own = [part for part in params.split("&") if part and part.split(".")[0] not in ROLES[1:]]
+    names = names.removesuffix(f"+{system.generator}")
+    return replace(bare, name="?".join(filter(None, (names, "&".join(own)))))
 
 
 def choose_systems(names: Sequence[str], known: Sequence[System]) -> list[System]:
@@ -137,8 +176,18 @@ _SYSTEM_KEYS: Mapping[str, type | tuple[type, ...]] = {
     "reranker": str,
     "reranker_params": dict,
     "rerank_depth": (int, list),
+    "generator": str,
+    "generator_params": dict,
+    "context": dict,
     "grid": dict,
 }
+_BELONG = {
+    "reranker_params": "reranker",
+    "rerank_depth": "reranker",
+    "generator_params": "generator",
+    "context": "generator",
+}
+"""Keys that say something of a part, which has to be there."""
 
 
 def _systems(entry: Any, where: str) -> list[System]:
@@ -153,11 +202,12 @@ def _system(entry: Mapping[str, Any], where: str) -> System:
     """One point of a grid."""
     if "retriever" not in entry:
         raise DataError(f"{where}: 'retriever' is missing")
-    for key in ("reranker_params", "rerank_depth"):
-        if key in entry and "reranker" not in entry:
-            raise DataError(f"{where}: {key} without a reranker")
+    for key, part in _BELONG.items():
+        if key in entry and part not in entry:
+            raise DataError(f"{where}: {key} without a {part}")
     depth = _depth(entry.get("rerank_depth", RERANK_DEPTH), where)
-    name = entry.get("name") or "+".join(filter(None, (entry["retriever"], entry.get("reranker"))))
+    parts = (entry["retriever"], entry.get("reranker"), entry.get("generator"))
+    name = entry.get("name") or "+".join(filter(None, parts))
     return System(
         name,
         entry["retriever"],
@@ -165,6 +215,9 @@ def _system(entry: Mapping[str, Any], where: str) -> System:
         entry.get("reranker"),
         entry.get("reranker_params", {}),
         depth,
+        entry.get("generator"),
+        entry.get("generator_params", {}),
+        entry.get("context", {}),
     )
 
 

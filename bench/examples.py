@@ -1,7 +1,9 @@
 """The queries worth reading: the hardest, and where two systems differ most."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -20,12 +22,14 @@ def examples(
     suite: Suite,
     cells: Sequence[Cell],
     runs: Mapping[tuple[str, str, str], Run],
+    answers: Mapping[tuple[str, str, str], str] = MappingProxyType({}),
     *,
     with_text: bool,
 ) -> Iterator[Example]:
     """The hardest queries of all finished systems; wins and losses of the best over the next.
 
-    By the suite's first measure. runs: each finished cell's run by (suite, split, system).
+    By the suite's first measure. runs: each finished cell's run by (suite, split, system);
+    answers: likewise the text of its answers' file.
     """
     mine = finished(suite, cells)
     if not mine:
@@ -34,7 +38,12 @@ def examples(
     mine.sort(key=lambda cell: -cell.means[headline]["mean"])
     values = np.array([cell.values[headline] for cell in mine])
     names = [cell.system for cell in mine]
-    answerable = has_relevant(suite)
+    answerable = has_relevant(suite) | (suite.task == "answers")
+    said = {
+        name: [json.loads(line) for line in answers[place].splitlines()]
+        for name in names
+        if (place := (suite.name, suite.split, name)) in answers
+    }
 
     def example(kind: Kind, query: int, chosen: Sequence[int]) -> Example:
         return Example(
@@ -51,6 +60,8 @@ def examples(
                 )
                 for i in chosen
             },
+            answers={names[i]: said[names[i]][query]["answer"] for i in chosen if names[i] in said},
+            gold=tuple(said[names[chosen[0]]][query]["gold"]) if names[chosen[0]] in said else (),
         )
 
     for query in smallest(values.max(axis=0), answerable):
@@ -64,9 +75,10 @@ def examples(
 
 
 def finished(suite: Suite | SuiteInfo, cells: Sequence[Cell]) -> list[Cell]:
-    """The cells of *suite* and its split that did not fail."""
+    """The cells of *suite* and its split that did not fail; bounds where there is nothing else."""
     here = (suite.name, suite.split)
-    return [cell for cell in cells if (cell.suite, cell.split) == here and cell.error is None]
+    mine = [cell for cell in cells if (cell.suite, cell.split) == here and cell.error is None]
+    return [cell for cell in mine if cell.bound is None] or mine
 
 
 def smallest(keys: NDArray[np.float64], allowed: NDArray[np.bool_]) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from generators import GENERATORS
 from qrels.errors import BenchError, DataError
 from rerankers import RERANKERS
 from retrievers import RETRIEVERS
@@ -16,6 +17,7 @@ Entry = Mapping[str, Any]  # a [[system]] table
 PARTS = (
     ("params", "retriever", "", RETRIEVERS),
     ("reranker_params", "reranker", "reranker.", RERANKERS),
+    ("generator_params", "generator", "generator.", GENERATORS),
 )
 """Where parameters stand: the table, whose they are, what goes before a key, and the names."""
 
@@ -31,16 +33,16 @@ def expanded(entry: Entry, where: str) -> Iterator[dict[str, Any]]:
 
     A list is a grid where the parameter's annotation takes none: `k1 = [0.9, 1.2]`; also as
     rerank_depth. For a parameter that takes lists, `grid = { fields = [["title"], ["text"]] }`
-    says it outright; there a reranker's parameter is written `"reranker.KEY"`.
+    says it outright; there the parameters of other parts are written
+    `"reranker.KEY"`, `"generator.KEY"`, `"context.KEY"`.
     """
     axes = dict(_axes(entry, where))
     plain = {key: value for key, value in entry.items() if key != "grid"}
     if not axes:
         yield plain
         return
-    name = plain.get("name") or "+".join(
-        filter(None, (str(plain.get("retriever", "")), plain.get("reranker")))
-    )
+    roles = (str(plain.get(role, "")) for _, role, *_ in PARTS)
+    name = plain.get("name") or "+".join(filter(None, roles))
     for point in product(*axes.values()):
         chosen = dict(zip(axes, point, strict=True))
         yield {**_at(plain, chosen), "name": _named(name, chosen)}
@@ -93,16 +95,15 @@ def _takes_list(registry: Registry, spec: object, key: str, where: str) -> bool:
 def _at(entry: Entry, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The table with one value for each key of the grid."""
     made = dict(entry)
-    params, mine = dict(entry.get("params", {})), dict(entry.get("reranker_params", {}))
+    tables = {prefix: table for table, _, prefix, _ in PARTS} | {"context.": "context"}
     for key, value in chosen.items():
         if key == "rerank_depth":
             made[key] = value
-        elif key.startswith("reranker."):
-            mine[key.removeprefix("reranker.")] = value
-        else:
-            params[key] = value
-    return {**made, **({"params": params} if params else {}),
-            **({"reranker_params": mine} if mine else {})}  # fmt: skip
+            continue
+        prefix = next((one for one in tables if one and key.startswith(one)), "")
+        table = tables[prefix]
+        made[table] = {**made.get(table, {}), key.removeprefix(prefix): value}
+    return made
 
 
 def _named(name: str, chosen: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
     CACHE/journal-1/KEY/        KEY: everything that the cells depend on
         lock                    held by the run that writes here
         NAME.cell               retrieval-bench journal 1 SHA256-OF-ALL-THAT-FOLLOWS
-                                {"cell": ..., "shape": ...}
+                                {"cell": ..., "shape": ..., "answers": ...}
                                 docs, int32, then scores, float32
 
 An entry appears whole by os.replace and is taken only where its checksum holds. Failed cells are
@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,14 +28,14 @@ from bench.about import suite_info, system_info
 from bench.config import System
 from bench.environment import environment
 from bench.locks import locked
+from bench.parts import parts
 from bench.plan import Plan
 from bench.plugins import code_digest, file_digest, foreign_code, is_plugin
 from encoders.cache import cache_folder
+from encoders.digests import folder_digest
 from qrels.data import Run, Suite
 from reports.record import Cell
 from reports.serial import RecordError, build, dumps
-from rerankers import RERANKERS
-from retrievers import RETRIEVERS
 from retrievers.registry import parse_spec
 
 FORMAT = 1
@@ -44,14 +44,22 @@ SUFFIX = ".cell"
 LOCK = "lock"
 
 
+class Finished(NamedTuple):
+    """A cell, its rankings, and of a system that answers the text of its answers' file."""
+
+    cell: Cell
+    run: Run
+    answers: str | None = None
+
+
 @dataclass(frozen=True)
 class Journal:
     """The finished cells of one experiment; folder is None where none are kept."""
 
     folder: Path | None = None
 
-    def take(self, suite: Suite, system: System) -> tuple[Cell, Run] | None:
-        """The finished cell and its rankings, None where there is no whole entry."""
+    def take(self, suite: Suite, system: System) -> Finished | None:
+        """The finished cell with its rankings, None where there is no whole entry."""
         if self.folder is None:
             return None
         try:
@@ -59,7 +67,7 @@ class Journal:
         except (OSError, RecordError, ValueError, KeyError, TypeError):
             return None
 
-    def finished(self, plan: Plan) -> dict[tuple[str, str, str], tuple[Cell, Run]]:
+    def finished(self, plan: Plan) -> dict[tuple[str, str, str], Finished]:
         """All that it has of *plan*, by suite, split and system."""
         return {
             (suite.name, suite.split, system.name): found
@@ -68,10 +76,13 @@ class Journal:
             if (found := self.take(suite, system)) is not None
         }
 
-    def add(self, suite: Suite, system: System, cell: Cell, run: Run) -> None:
+    def add(
+        self, suite: Suite, system: System, cell: Cell, run: Run, answers: str | None = None
+    ) -> None:
         """Keep a finished cell. Raises OSError where it cannot be written."""
         if self.folder is not None:
-            write_entry(self._path(self.folder, suite, system), cell, run)
+            path = self._path(self.folder, suite, system)
+            write_entry(path, cell, run, answers)
 
     def remove(self) -> None:
         """Forget it all, once the result is where it belongs."""
@@ -133,12 +144,12 @@ def experiment_key(plan: Plan, seed: int, options: Mapping[str, Any]) -> str:
 
 
 def _system(system: System) -> list[Any]:
-    """The system with what its record says, the code of a plug-in and the files it names."""
-    code = [_code(system.retriever, RETRIEVERS.load(parse_spec(system.retriever)[0]))]
-    if system.reranker is not None:
-        code.append(_code(system.reranker, RERANKERS.load(parse_spec(system.reranker)[0])))
-    values = [*system.params.values(), *system.reranker_params.values()]
-    files = {value: file_digest(Path(value)) for value in values if _is_file(value)}
+    """The system with what its record says, the code of plug-ins, files and models it names."""
+    code = [
+        _code(part.spec, part.registry.load(parse_spec(part.spec)[0])) for part in parts(system)
+    ]
+    values = [value for part in parts(system) for value in part.params.values()]
+    files = {value: found for value in values if (found := _content(value)) is not None}
     return [vars(system_info(system)), code, files]
 
 
@@ -150,9 +161,10 @@ def _code(spec: str, found: type[Any]) -> str:
         return spec
 
 
-def write_entry(path: Path, cell: Cell, run: Run) -> None:
+def write_entry(path: Path, cell: Cell, run: Run, answers: str | None = None) -> None:
     """Write one entry, whole or not at all."""
-    about = f'{{"cell": {dumps(cell)}, "shape": {json.dumps(run.docs.shape)}}}\n'
+    rest = json.dumps({"shape": run.docs.shape, "answers": answers})
+    about = f'{{"cell": {dumps(cell)}, {rest[1:]}\n'
     body = b"".join(
         (
             about.encode("utf-8", "surrogatepass"),
@@ -168,8 +180,8 @@ def write_entry(path: Path, cell: Cell, run: Run) -> None:
         draft.unlink(missing_ok=True)
 
 
-def read_entry(path: Path) -> tuple[Cell, Run]:
-    """The cell and its rankings; ValueError or RecordError where the entry is not whole."""
+def read_entry(path: Path) -> Finished:
+    """The cell with its rankings; ValueError or RecordError where the entry is not whole."""
     first, _, body = path.read_bytes().partition(b"\n")
     if first != MAGIC + hashlib.sha256(body).hexdigest().encode():
         raise ValueError(f"{path}: not a whole entry")
@@ -177,7 +189,7 @@ def read_entry(path: Path) -> tuple[Cell, Run]:
     about = json.loads(line.decode("utf-8", "surrogatepass"))
     docs, scores = np.frombuffer(arrays, "<i4").reshape(2, *about["shape"])
     run = Run(docs.astype(np.int32), scores.view("<f4").astype(np.float32))
-    return build(Cell, about["cell"], "cell"), run
+    return Finished(build(Cell, about["cell"], "cell"), run, about["answers"])
 
 
 def _key(value: object) -> str:
@@ -185,8 +197,12 @@ def _key(value: object) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _is_file(value: object) -> bool:
+def _content(value: object) -> str | None:
+    """The digest of the file, or of the model's folder, that a parameter names."""
     try:
-        return isinstance(value, str) and Path(value).is_file()
+        path = Path(value) if isinstance(value, str) and value else None
+        if path is not None and path.is_dir():
+            return folder_digest(path)
+        return file_digest(path) if path is not None and path.is_file() else None
     except (OSError, ValueError):
-        return False
+        return None

@@ -25,6 +25,7 @@ import numpy as np
 
 import encoders
 from bench.about import system_info
+from bench.answering import context
 from bench.child import Deadline, ask_child, prepare, send
 from bench.config import System
 from bench.environment import available_cores, peak_rss_bytes, pinned_threads, rss_bytes
@@ -34,10 +35,14 @@ from bench.system import Built, close, make
 from bench.system import index as build_index
 from encoders.base import device_scope
 from encoders.cache import cache_policy
+from generators.base import Answer
 from qrels.data import Run, Suite
 from qrels.errors import BenchError
 from reports.record import Cost
 from retrievers.base import SavesIndex, Stages
+
+TOKENS = "tokens"
+"""Beside the nanoseconds of a query's stages, how many tokens were generated."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +131,14 @@ def _measure(
         latency_ns={
             stage: tuple(tuple(query[stage] for query in one) for one in rounds)
             for stage in (rounds[0][0] if rounds and rounds[0] else {})
+            if stage != TOKENS and all(stage in query for one in rounds for query in one)
         },
         batch_queries=len(sample),
         batch_ns=batch_ns,
         exact=exact,
+        tokens=tuple(tuple(query.get(TOKENS, 0) for query in one) for one in rounds)
+        if built.generator is not None
+        else (),
     )
 
 
@@ -155,7 +164,10 @@ def answer_all(built: Built, queries: Sequence[str], depth: int) -> list[dict[st
 
 
 def time_query(built: Built, query: str, depth: int) -> dict[str, int]:
-    """Nanoseconds of one query: encode, search and rerank where there are such, and total."""
+    """Nanoseconds of one query: each of its stages, and total; with a generator also
+
+    `first_token`, from the question on, where it can be told, and `tokens`, a number.
+    """
     clock = _clock()
     marks = [("", clock())]
     if isinstance(built.retriever, Stages):
@@ -166,10 +178,28 @@ def time_query(built: Built, query: str, depth: int) -> dict[str, int]:
         run = arrays(built.retriever.search([query], depth))
     marks.append(("search", clock()))
     if built.reranker is not None:
-        built.reranker.rerank([query], run, built.corpus, min(built.system.rerank_depth, depth))
+        run = arrays(
+            built.reranker.rerank([query], run, built.corpus, min(built.system.rerank_depth, depth))
+        )
         marks.append(("rerank", clock()))
+    said: Answer | None = None
+    if built.generator is not None:
+        contexts = context(built, [query], run)
+        marks.append(("context", clock()))
+        (said,) = built.generator.generate([query], contexts)
+        marks.append(("generate", clock()))
     stages = {name: at - before for (_, before), (name, at) in pairwise(marks)}
-    return {**stages, "total": marks[-1][1] - marks[0][1]}
+    start, end = marks[0][1], marks[-1][1]
+    return {**stages, **(speed(said, marks[-2][1] - start) if said else {}), "total": end - start}
+
+
+def speed(said: Answer, before: int) -> dict[str, int]:
+    """Tokens of an answer and when the first was there; *before*: what went before generating."""
+    found = {TOKENS: said.tokens} if said.tokens else {}
+    return {
+        **found,
+        **({"first_token": before + said.first_token_ns} if said.first_token_ns else {}),
+    }
 
 
 def arrays(answer: Run) -> Run:
@@ -184,7 +214,10 @@ def time_batch(built: Built, queries: Sequence[str], depth: int) -> int:
     start = clock()
     run = arrays(built.retriever.search(queries, depth))
     if built.reranker is not None:
-        built.reranker.rerank(queries, run, built.corpus, min(built.system.rerank_depth, depth))
+        shallow = min(built.system.rerank_depth, depth)
+        run = arrays(built.reranker.rerank(queries, run, built.corpus, shallow))
+    if built.generator is not None:
+        built.generator.generate(queries, context(built, queries, run))
     return clock() - start
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from bench.metrics import MEASURES
+from generators import GENERATORS
 from qrels.errors import BenchError
 from qrels.suite_file import read_suite_file
 from qrels.suites import SETS, shipped, splits
@@ -52,6 +53,7 @@ SECTIONS: Mapping[str, Callable[[], Iterator[str]]] = {
     "systems": systems,
     "retrievers": lambda: registered(RETRIEVERS),
     "rerankers": lambda: registered(RERANKERS),
+    "generators": lambda: registered(GENERATORS),
     "measures": measures,
 }
 

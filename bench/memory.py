@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import generators
 from bench.config import System
 from bench.environment import status_kib
+from generators import GENERATORS
 from qrels.data import Suite
 from qrels.errors import BenchError, UsageError
 from qrels.text_column import TextColumn
@@ -140,9 +142,21 @@ def _hybrid(facts: Facts, params: Params) -> float:
     return sum(part or 0.0 for part in parts)
 
 
+def _wrapped(facts: Facts, params: Params) -> float:
+    """The retriever inside; the texts of overlapping chunks go beside the documents'."""
+    copies = 2 * facts.text_bytes if "overlap" in params else 0
+    return (_retriever(params["retriever"], {}, facts) or 0.0) + copies
+
+
+def _nothing(facts: Facts, params: Params) -> float:  # noqa: ARG001 - the same
+    return 0.0
+
+
 NEEDS: Mapping[str, Callable[[Facts, Params], float]] = {
     "bm25": _bm25, "bm25f": _bm25f, "bm25-okapi": _okapi, "lsa": _lsa, "dense": _vectors,
-    "faiss": _faiss, "fielded": _vectors, "hybrid": _hybrid, "precomputed": _vectors,
+    "faiss": _faiss, "fielded": _vectors, "none": _nothing, "random": _nothing, "gold": _nothing,
+    "chunked": _wrapped, "filtered": _wrapped,
+    "hybrid": _hybrid, "precomputed": _vectors,
 }  # fmt: skip
 """Bytes that a built-in takes beyond BASE, corpus and rankings, from measurements at 5,000 to
 200,000 documents of 60 words."""
@@ -176,7 +190,8 @@ def peak_bytes(system: System, facts: Facts) -> int | None:
         return None
     reranker = _reranker(system.reranker, system.reranker_params, facts) if system.reranker else 0
     runs = 24 * facts.queries * facts.depth
-    return round(BASE + facts.corpus_bytes + own + reranker + runs)
+    generator = _generator(system, facts) if system.generator else 0
+    return round(BASE + facts.corpus_bytes + own + reranker + generator + runs)
 
 
 def _retriever(spec: str, given: Params, facts: Facts) -> float | None:
@@ -193,6 +208,15 @@ def _reranker(spec: str, given: Params, facts: Facts) -> float:
     if name not in RERANKERS_NEED:
         return 0
     return RERANKERS_NEED[name](facts, vars(RERANKERS.create(name, {**written, **given})))
+
+
+def _generator(system: System, facts: Facts) -> float:
+    """A model's weights; sentences of `extractive` take no more than torch does."""
+    assert system.generator is not None  # the caller's condition
+    if parse_spec(system.generator)[0] not in GENERATORS.builtins:
+        return 0
+    params = vars(generators.create(system.generator, system.generator_params))
+    return _model(facts, params) if "revision" in params else TORCH
 
 
 def shown(peak: int | None) -> str:

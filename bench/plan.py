@@ -8,13 +8,14 @@ from pathlib import Path
 
 from bench.about import system_info
 from bench.config import Experiment, System, choose_systems
-from bench.metrics import Measure, parse_measure
+from bench.metrics import Measure, is_of_answers, named, parse_measure
 from bench.system import make
+from bench.tasks import Task, tasks
 from qrels.data import Suite
 from qrels.errors import UsageError
 from qrels.suites import load_suite
 
-Plan = Sequence[tuple[Suite, list[System]]]
+Plan = Sequence[Task]
 
 SPACE = re.compile(r"[ \t\n\r\f\v]|^\ufeff")
 """What separates the columns of a TREC file, and a BOM, which its start would lose."""
@@ -35,19 +36,20 @@ def planned(experiment: Experiment) -> Plan:
     plan = []
     for item in experiment.suites:
         loaded = item if isinstance(item, Suite) else load_suite(item, experiment.split)
-        suite = adjusted(loaded, experiment)
         systems = (
-            choose_systems(suite.systems, ())
+            choose_systems(loaded.systems, ())
             if experiment.systems is None
             else list(experiment.systems)
         )
         for system in systems:
             if not isinstance(system, System):
                 raise UsageError(f"{system!r} is not a System; `parse_system` makes one of a name")
-            make(system, suite.corpus)
-            system_info(system)  # names inside parameters: fused retrievers, encoders
-        check_names("systems", [system.name for system in systems])
-        plan.append((suite, systems))
+        for suite, mine in tasks(loaded, systems, isinstance(item, Suite)):
+            for system in mine:
+                make(system, suite.corpus)
+                system_info(system)  # names inside parameters: fused retrievers, encoders
+            check_names("systems", [system.name for system in mine])
+            plan.append((adjusted(suite, experiment), mine))
     check_names("suites", [f"{suite.name} {suite.split}" for suite, _ in plan])
     return plan
 
@@ -55,16 +57,17 @@ def planned(experiment: Experiment) -> Plan:
 def adjusted(suite: Suite, experiment: Experiment) -> Suite:
     """The suite with the experiment's measures and depth where it names some, measures in full.
 
-    A binary measure without a relevance level of its own gets the suite's; Judged@k goes with
-    every nDCG@k.
+    Of the measures it takes those that fit its task. A binary measure without a relevance level
+    of its own gets the suite's; Judged@k goes with every nDCG@k.
     """
-    level = suite.rules.relevance_level
-    asked = [parse_measure(text, level) for text in experiment.measures or suite.measures]
-    beside = [Measure("Judged", found.cutoff) for found in asked if found.name == "nDCG"]
+    of_answers = suite.task == "answers"
+    fit = [text for text in experiment.measures or () if is_of_answers(text) == of_answers]
+    names = [named(text, suite.rules.relevance_level) for text in fit or suite.measures]
+    if not of_answers:
+        asked = map(parse_measure, names)
+        names += [str(Measure("Judged", one.cutoff)) for one in asked if one.name == "nDCG"]
     return replace(
-        suite,
-        measures=list(dict.fromkeys(map(str, [*asked, *beside]))),
-        depth=experiment.depth or suite.depth,
+        suite, measures=list(dict.fromkeys(names)), depth=experiment.depth or suite.depth
     )
 
 
@@ -81,7 +84,7 @@ def check_names(kind: str, names: Sequence[str]) -> None:
 
 def cautions(suite: Suite, folder: Path | None) -> Iterator[str]:
     """What a user should know of the plan before it runs."""
-    for name in suite.measures:
+    for name in suite.measures if suite.task == "retrieval" else ():
         if (parse_measure(name).cutoff or 0) > suite.depth:
             yield f"note: {name} is measured on rankings of depth {suite.depth} only"
     if folder and (spaced := spaced_id(suite)) is not None:

@@ -7,31 +7,27 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from bench.about import inner
 from bench.config import System
-from rerankers import RERANKERS
+from bench.parts import parts
 from retrievers import RETRIEVERS
 from retrievers.registry import Params, Registry, parse_spec
 
-OURS = ("bench", "encoders", "qrels", "rerankers", "retrievers")
+OURS = ("bench", "encoders", "generators", "qrels", "rerankers", "retrievers")
 """The packages whose code decides what a cell holds."""
 
 
 def is_plugin(system: System) -> bool:
     """Whether some of the system's code is not ours."""
-    parts = [(RETRIEVERS, system.retriever, system.params)]
-    if system.reranker is not None:
-        parts.append((RERANKERS, system.reranker, system.reranker_params))
-    return any(not name_is_ours for part in parts for name_is_ours in _ours(*part))
+    return any(not name_is_ours for part in parts(system) for name_is_ours in _ours(*part))
 
 
 def _ours(registry: Registry, spec: str, given: Params) -> Iterator[bool]:
     """For the spec and the retrievers that it fuses, whether each is a built-in."""
     name, written = parse_spec(spec)
     yield name in registry.builtins
-    fused = {**written, **given}.get("retrievers")
-    for part in fused if isinstance(fused, list | tuple) else ():
-        if isinstance(part, str):
-            yield from _ours(RETRIEVERS, part, {})
+    for part in inner({**written, **given}):
+        yield from _ours(RETRIEVERS, part, {})
 
 
 def foreign_code() -> list[str]:

@@ -21,6 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.about import suite_info, system_info
+from bench.answering import (
+    Answers,
+    Kept,
+    answer_lines,
+    answers_apart,
+    answers_here,
+    measure_answers,
+)
 from bench.child import Deadline
 from bench.config import Experiment, System
 from bench.environment import environment
@@ -42,7 +50,10 @@ from encoders.base import device_scope
 from qrels.data import ABSENT, Run, Suite
 from qrels.errors import BenchError
 from qrels.trec import write_run
-from reports.record import Cell, ComparisonInfo, Cost, Record, SuiteInfo
+from reports.files import write
+from reports.record import Bound, Cell, ComparisonInfo, Cost, Record, SuiteInfo
+from retrievers import BOUNDS, RETRIEVERS
+from retrievers.registry import parse_spec
 
 Say = Callable[[str], None]
 Status = Literal["complete", "partial"]
@@ -72,6 +83,8 @@ class Progress:
     cells: list[Cell] = field(default_factory=list)
     runs: dict[tuple[str, str, str], Run] = field(default_factory=dict)
     ahead: Ahead = field(default_factory=Ahead)
+    answers: dict[tuple[str, str, str], str] = field(default_factory=dict)  # as in their files
+    kept: Kept = field(default_factory=Kept)
 
 
 def run_experiment(
@@ -126,6 +139,7 @@ def run_experiment(
                 done.cells.append(cell)
                 keep(journal, suite, system, cell, done, say)
             say(f"      {describe(done.cells[-1])}")
+    done.kept.close()
     if stopped is not None:
         raise stopped
     record = record_of(experiment, options, done, "complete")
@@ -151,17 +165,28 @@ def run_cell(
     deadline = None if options.timeout is None else Deadline.after(options.timeout)
     try:
         first, run = rankings(shared, system, options, deadline, done.ahead)
-        values = measure_run(suite, run)
-        before = measure_run(suite, first) if system.reranker else {}
-        best = measure_run(suite, ideal(suite, first, system))
-        cost, cost_error = cost_of(suite, system, options.protocol, deadline)
+        if suite.task == "answers":
+            said = answers(suite, system, run, options, deadline, done.kept)
+            values, before, best = measure_answers(suite, said), {}, {}
+        else:
+            said = None
+            values = measure_run(suite, run)
+            before = measure_run(suite, first) if system.reranker else {}
+            best = measure_run(suite, ideal(suite, first, system))
+        bound = bound_of(system)
+        protocol = None if bound else options.protocol
+        cost, cost_error = cost_of(suite, system, protocol, deadline)
     except BenchError as error:
         return failed(suite, system, str(error))
     except (Exception, SystemExit) as error:  # a plug-in may raise anything; the others go on
         return failed(suite, system, f"{type(error).__name__}: {error}")
     # not in the try: a disk that cannot be written is no fault of the system
     name, digest = run_file(save_run(suite, system, run, folder) if folder else None)
-    done.runs[suite.name, suite.split, system.name] = run
+    place = (suite.name, suite.split, system.name)
+    done.runs[place] = run
+    if said is not None and options.with_text:
+        done.answers[place] = answer_lines(suite, system, said)
+    answers_name, answers_digest = save_answers(place, done, folder)
     return Cell(
         suite=suite.name,
         split=suite.split,
@@ -177,6 +202,9 @@ def run_cell(
         first_stage={name: tuple(found.tolist()) for name, found in before.items()},
         ceiling={name: tuple(found.tolist()) for name, found in best.items()},
         cost_error=cost_error,
+        bound=bound,
+        answers_file=answers_name,
+        answers_digest=answers_digest,
     )
 
 
@@ -192,6 +220,27 @@ def rankings(
         return shared.stages(system)
 
 
+def answers(
+    suite: Suite,
+    system: System,
+    run: Run,
+    options: Options,
+    deadline: Deadline | None,
+    kept: Kept,
+) -> Answers:
+    """What the system says to each question of the suite, made here or where it can be stopped."""
+    if deadline is not None or (options.isolate and is_plugin(system)):
+        return answers_apart(suite, system, run, options.device, deadline)
+    return answers_here(suite, system, run, options.device, kept)
+
+
+def bound_of(system: System) -> Bound | None:
+    """Whether the system is no candidate but a floor or a ceiling; built-ins alone are such."""
+    name = parse_spec(system.retriever)[0]
+    found: Bound | None = RETRIEVERS.load(name).bound if name in BOUNDS else None
+    return found
+
+
 def keep(
     journal: Journal, suite: Suite, system: System, cell: Cell, done: Progress, say: Say
 ) -> None:
@@ -199,18 +248,32 @@ def keep(
     if cell.error is not None or cell.cost_error is not None:
         return
     try:
-        journal.add(suite, system, cell, done.runs[suite.name, suite.split, system.name])
+        place = (suite.name, suite.split, system.name)
+        journal.add(suite, system, cell, done.runs[place], done.answers.get(place))
     except OSError as error:
         say(f"note: {system.name} would have to be run again; {error.strerror}: {journal.folder}")
 
 
 def restored(
-    suite: Suite, system: System, cell: Cell, run: Run, folder: Path | None, done: Progress
+    suite: Suite,
+    system: System,
+    cell: Cell,
+    run: Run,
+    answers: str | None,
+    folder: Path | None,
+    done: Progress,
 ) -> Cell:
-    """A cell of the journal, its run file written anew."""
-    done.runs[suite.name, suite.split, system.name] = run
+    """A cell of the journal, its files written anew."""
+    place = (suite.name, suite.split, system.name)
+    done.runs[place] = run
+    if answers is not None:
+        done.answers[place] = answers
     name, digest = run_file(save_run(suite, system, run, folder) if folder else None)
-    return replace(cell, run_file=name, run_digest=digest)
+    answers_name, answers_digest = save_answers(place, done, folder)
+    return replace(
+        cell, run_file=name, run_digest=digest,
+        answers_file=answers_name, answers_digest=answers_digest,
+    )  # fmt: skip
 
 
 def run_file(written: Path | None) -> tuple[str | None, str | None]:
@@ -241,6 +304,19 @@ def save_run(suite: Suite, system: System, run: Run, folder: Path) -> Path | Non
     path.parent.mkdir(exist_ok=True)
     write_run(path, suite.queries.query_ids, suite.corpus.doc_ids, run, slug(system.name))
     return path
+
+
+def save_answers(
+    place: tuple[str, str, str], done: Progress, folder: Path | None
+) -> tuple[str | None, str | None]:
+    """Write the answers of one cell, where there are some: their file's name and its digest."""
+    if folder is None or place not in done.answers:
+        return None, None
+    name = f"answers/{'.'.join(map(slug, place))}.jsonl"
+    body = done.answers[place].encode("utf-8", "surrogatepass")
+    (folder / "answers").mkdir(exist_ok=True)
+    write(folder / name, body)
+    return name, hashlib.sha256(body).hexdigest()
 
 
 def ideal(suite: Suite, first: Run, system: System) -> Run:
@@ -292,7 +368,7 @@ def record_of(experiment: Experiment, options: Options, done: Progress, status: 
     texts = options.with_text
     record = Record(
         status=status,
-        name=experiment.name or "+".join(suite.name for suite in done.suites),
+        name=experiment.name or "+".join(dict.fromkeys(suite.name for suite in done.suites)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=options.command,
         seed=experiment.seed,
@@ -308,7 +384,7 @@ def record_of(experiment: Experiment, options: Options, done: Progress, status: 
         examples=tuple(
             found
             for suite in done.suites
-            for found in examples(suite, done.cells, done.runs, with_text=texts)
+            for found in examples(suite, done.cells, done.runs, done.answers, with_text=texts)
         ),
     )
     return replace(record, findings=after_run(record, done.suites, done.runs))

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from bench.config import System
 from bench.stages import StageCache
-from bench.system import Built, close, make, own_documents, rerank, retrieve
+from bench.system import Built, close, make, own_documents, rerank, retrieve, tell
 from qrels.data import Run, Suite
 from rerankers.base import Prepares, Reranker
 from retrievers.base import Closes, Reads, Retriever
@@ -96,6 +96,7 @@ class Shared:
         """The first stage's rankings: those that are kept, or of the retriever indexed now."""
         if key not in self._kept:
             try:
+                tell(built.retriever, self.suite)
                 self._index(built.retriever, key)
                 exclude = own_documents(self.suite) if self.suite.rules.exclude_self else None
                 self._kept[key] = retrieve(

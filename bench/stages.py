@@ -35,7 +35,7 @@ from bench.environment import processor
 from bench.output import drafted
 from bench.plugins import code_digest
 from encoders.cache import cache_folder
-from encoders.digests import file_digest
+from encoders.digests import COMMIT, file_digest
 from qrels.content import sha256, used
 from qrels.data import Run, Suite
 from qrels.errors import BenchError
@@ -48,7 +48,6 @@ ABOUT = "about.json"
 ARRAYS = {"docs": np.dtype(np.int32), "scores": np.dtype(np.float32)}
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 TARGET = re.compile(r"[\w.]+:\w+")
 LIBRARIES = (
     "faiss-cpu", "faiss-gpu", "huggingface-hub", "llvmlite", "numba", "numpy", "onnx",
@@ -151,7 +150,7 @@ def _suite(suite: Suite) -> list[Any]:  # JSON values
     """What identifies the data; UncertainError for a digest that is not made of the content."""
     if not DIGEST.fullmatch(suite.digest):
         raise UncertainError
-    return [suite.digest, suite.split, _queries(suite), suite.depth, suite.rules.exclude_self]
+    return [suite.digest, _queries(suite), suite.depth, suite.rules.exclude_self]
 
 
 def _queries(suite: Suite) -> str:

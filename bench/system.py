@@ -6,15 +6,19 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+import generators
 import rerankers
 import retrievers
 from bench.config import System
+from generators.base import Checks, Generator
+from generators.context import Context
+from generators.context import create as make_context
 from qrels.data import ABSENT, Corpus, Filter, Run, Suite
 from qrels.errors import BenchError, PluginError
 from qrels.files import shown
 from qrels.ranking import check_run
 from rerankers.base import Prepares, Reranker
-from retrievers.base import Closes, Retriever, can_filter
+from retrievers.base import Closes, Retriever, Told, can_filter
 from retrievers.filters import matching
 
 
@@ -25,6 +29,8 @@ class Built(NamedTuple):
     corpus: Corpus
     retriever: Retriever
     reranker: Reranker | None
+    generator: Generator | None = None
+    context: Context = Context()
 
 
 def make(system: System, corpus: Corpus) -> Built:
@@ -34,12 +40,20 @@ def make(system: System, corpus: Corpus) -> Built:
         reranker = (
             rerankers.create(system.reranker, system.reranker_params) if system.reranker else None
         )
+        generator = (
+            generators.create(system.generator, system.generator_params)
+            if system.generator
+            else None
+        )
+        if isinstance(generator, Checks):
+            generator.check()
+        context = make_context(system.context)
     except BenchError:
         raise
     except Exception as error:  # a plug-in's constructor may raise anything
         name = type(error).__name__
         raise PluginError(f"{system.name}: its constructor raised {name}: {error}") from error
-    return Built(system, corpus, retriever, reranker)
+    return Built(system, corpus, retriever, reranker, generator, context)
 
 
 def index(built: Built) -> None:
@@ -51,7 +65,7 @@ def index(built: Built) -> None:
 
 def close(built: Built) -> None:
     """Let go of what the parts hold: connections, files, processes."""
-    for part in (built.retriever, built.reranker):
+    for part in (built.retriever, built.reranker, built.generator):
         if isinstance(part, Closes):
             part.close()
 
@@ -153,12 +167,19 @@ def search_suite(suite: Suite, system: System) -> Run:
     """The system's checked rankings of all the suite's queries, (n_queries, depth)."""
     built = make(system, suite.corpus)
     try:
+        tell(built.retriever, suite)
         index(built)
         exclude = own_documents(suite) if suite.rules.exclude_self else None
         run = retrieve(built, suite.queries.texts, suite.depth, exclude=exclude)
         return rerank(built, suite.queries.texts, run)
     finally:
         close(built)
+
+
+def tell(retriever: Retriever, suite: Suite) -> None:
+    """Tell a retriever the judgements where it is one that needs them, a ceiling."""
+    if isinstance(retriever, Told):
+        retriever.tell(suite.queries.texts, suite.qrels, suite.rules.relevance_level)
 
 
 def own_documents(suite: Suite) -> NDArray[np.int32]:

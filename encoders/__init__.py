@@ -1,4 +1,4 @@
-"""Encoders by name: `minilm` (embedded), `hashing` (tests), or a sentence-transformers model."""
+"""Encoders by name: `minilm`, embedded; `dpr`; `hashing`; or a sentence-transformers model."""
 
 import functools
 import inspect
@@ -14,6 +14,7 @@ from encoders.reduced import Reduced
 from qrels.errors import DataError, UsageError, unknown
 
 BUILTINS: Mapping[str, str] = {
+    "dpr": "encoders.dpr:DPR",
     "hashing": "encoders.hashing:Hashing",
     "minilm": "encoders.minilm:MiniLM",
 }

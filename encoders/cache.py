@@ -118,6 +118,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrieval-bench"
 
 
+def keeps_queries() -> bool:
+    """Whether what was made for a query may be kept and read again here; not where it is timed."""
+    policy = _policy()
+    return policy.enabled and policy.queries
+
+
 class CachedEncoder:
     """*inner* with its vectors kept on disk; equal texts get equal vectors.
 
@@ -221,7 +227,7 @@ class CachedEncoder:
 
     def _timed(self, kind: str, texts: Sequence[str], side: Side) -> tuple[Any, int]:
         """What the inner encoder answers, and the nanoseconds it took, counted in the stats."""
-        encode = {"sentence": self.inner.encode, "tokens": self.inner.encode_tokens}[kind]
+        encode = getattr(self.inner, {"sentence": "encode", "tokens": "encode_tokens"}[kind])
         stats = _policy().stats
         start = time.perf_counter_ns()
         if isinstance(self.inner, Loads):

@@ -1,7 +1,6 @@
 """Any sentence-transformers model, by hub id or local folder."""
 
 import json
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.backends import TORCH, about, check_backend
 from encoders.base import Side, current_device
-from encoders.digests import folder_digest
+from encoders.digests import model_digest
 from encoders.exported import EXPORTER
 from encoders.exported_bert import ExportedBert
 from encoders.layout import bert_folder
@@ -20,7 +19,6 @@ from encoders.loading import loading
 from qrels.errors import UsageError, unknown
 
 DTYPES = ("float32", "float16", "bfloat16")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class SentenceTransformerEncoder:
@@ -134,12 +132,7 @@ class SentenceTransformerEncoder:
     @cached_property
     def _content(self) -> str:
         """The SHA-256 of a folder, or the commit that a hub id's revision stands for."""
-        if Path(self.model).is_dir():
-            return folder_digest(Path(self.model))
-        if self.revision and COMMIT.fullmatch(self.revision):
-            return f"{self.model}@{self.revision}"
-        with loading("encoder", self.model):
-            return f"{self.model}@{_commit(self.model, self.revision)}"
+        return model_digest("encoder", self.model, self.revision, ("modules.json", "config.json"))
 
     @cached_property
     def _exported(self) -> ExportedBert:
@@ -179,18 +172,6 @@ class SentenceTransformerEncoder:
 _PLAIN = frozenset(
     {"query_prompt", "passage_prompt", "normalise", "max_length", "dtype", "trust_remote_code"}
 )
-
-
-def _commit(model: str, revision: str | None) -> str:
-    """The commit that a revision of a hub id stands for, from the hub or its local cache."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
-    try:
-        path = hf_hub_download(model, "modules.json", revision=revision)
-    except EntryNotFoundError:  # a plain transformers model
-        path = hf_hub_download(model, "config.json", revision=revision)
-    return Path(path).parent.name
 
 
 def _token_vectors(features: dict[str, Any], special: Any) -> NDArray[np.float32]:  # torch tensors

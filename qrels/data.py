@@ -185,6 +185,10 @@ class Rules:
     skip_unanswerable: bool = False
 
 
+ANSWERS = " answers"
+"""The end of a split's name where answers are measured, not rankings."""
+
+
 @dataclass(frozen=True)
 class Suite:
     """Corpus, topics, qrels and defaults under one name; the digest is a hash of the content."""
@@ -203,3 +207,8 @@ class Suite:
     folder: Path | None = None
     description: str = ""
     unanswerable_skipped: int = 0
+
+    @property
+    def task(self) -> Literal["retrieval", "answers"]:
+        """What is measured: rankings, or in a split called "SPLIT answers" what is answered."""
+        return "answers" if self.split.endswith(ANSWERS) else "retrieval"

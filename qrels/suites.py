@@ -6,7 +6,7 @@ A suite is a shipped name, a folder in BEIR's layout, or `irds:ID` of the ir-dat
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import compress
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from qrels.answers import answers_of, picked, unanswerable
 from qrels.beir import read_corpus, read_queries
 from qrels.corpus_cache import keep_suite_digest, suite_digest
-from qrels.data import ABSENT, Column, Corpus, Qrels, Queries, Rules, Suite
+from qrels.data import ABSENT, ANSWERS, Column, Corpus, Qrels, Queries, Rules, Suite
 from qrels.errors import DataError, UsageError, unknown
-from qrels.files import is_folder, shown
+from qrels.files import is_folder
 from qrels.irds import read_irds
 from qrels.positions import make_qrels, positions
 from qrels.suite_file import SuiteFile, read_suite_file
@@ -43,9 +44,17 @@ def load_suite(name: str | Path, split: str | None = None) -> Suite:
     else test, else the only one; an ir-datasets ID names its split itself, at its end. A query
     belongs to a split where its qrels name it or its own metadata.split says so; it need not have
     a judgement. A judged document may be missing from the corpus: `qrels.extra_doc_ids` lists
-    those. Raises DataError where a file is wrong or qrels name a query that there is not,
-    UsageError for an unknown name, split or key.
+    those. A split written "SPLIT answers" holds those of its queries whose answer is known, or
+    known to be missing (`qrels.answers`). Raises DataError where a file is wrong or qrels name a
+    query that there is not, UsageError for an unknown name, split or key.
     """
+    if split is None or not split.endswith(ANSWERS):
+        return _load(name, split, None)
+    return answers_of(_load(name, split.removesuffix(ANSWERS), False))
+
+
+def _load(name: str | Path, split: str | None, skip: bool | None) -> Suite:
+    """As `load_suite`; skip: whether unanswerable queries are left out, None as the suite says."""
     if str(name).startswith(IRDS):
         identifier = "/".join(filter(None, (str(name).removeprefix(IRDS), split)))
         file, last = SuiteFile(name=identifier), identifier.rpartition("/")[2]
@@ -57,6 +66,8 @@ def load_suite(name: str | Path, split: str | None = None) -> Suite:
         raise unknown("suite", str(name), shipped())
     file = read_suite_file(folder)
     chosen, path = _choose_split(folder, split or file.split)
+    if skip is not None:
+        file = replace(file, rules=replace(file.rules, skip_unanswerable=skip))
     corpus = read_corpus(folder, file.fields, file.metadata)
     queries, judgements = read_queries(folder), read_judgements(path)
     return _assemble(file, corpus, queries, judgements, chosen, folder)
@@ -156,10 +167,11 @@ def _assemble(
     name = file.name or (folder.resolve().name if folder else "")
     _check_queries(judgements, queries)
     everything = _of_split(queries, judgements, split)
-    chosen = _answerable(everything) if file.rules.skip_unanswerable else everything
-    if not len(chosen):
+    skips = file.rules.skip_unanswerable
+    kept = picked(everything, ~unanswerable(everything)) if skips else everything
+    if not len(kept):
         raise DataError(f"{folder or name}: split {split!r} has no queries")
-    qrels = _join(judgements, chosen, corpus)
+    qrels = _join(judgements, kept, corpus)
     given: dict[str, Any] = {  # the defaults are Suite's own
         key: getattr(file, key)
         for key in ("measures", "depth", "systems")
@@ -171,12 +183,12 @@ def _assemble(
         description=file.description,
         split=split,
         corpus=corpus,
-        queries=chosen,
+        queries=kept,
         qrels=qrels,
-        digest=_digest(corpus, chosen, qrels, file.rules),
+        digest=_digest(corpus, kept, qrels, file.rules),
         rules=file.rules,
         folder=folder,
-        unanswerable_skipped=len(everything) - len(chosen),
+        unanswerable_skipped=len(everything) - len(kept),
         **given,
     )
 
@@ -195,28 +207,7 @@ def _check_queries(judgements: Judgements, queries: Queries) -> None:
 def _of_split(queries: Queries, judgements: Judgements, split: str) -> Queries:
     judged = set(judgements.query_ids)
     rows = zip(queries.query_ids, queries.metadata, strict=True)
-    return _chosen(queries, [name in judged or item.get("split") == split for name, item in rows])
-
-
-def _answerable(queries: Queries) -> Queries:
-    rows = zip(queries.query_ids, queries.metadata, strict=True)
-    return _chosen(queries, [not _is_unanswerable(name, item) for name, item in rows])
-
-
-def _chosen(queries: Queries, keep: Sequence[bool]) -> Queries:
-    return Queries(
-        list(compress(queries.query_ids, keep)),
-        list(compress(queries.texts, keep)),
-        list(compress(queries.metadata, keep)),
-    )
-
-
-def _is_unanswerable(query_id: str, item: Mapping[str, object]) -> bool:
-    value = item.get("unanswerable", False)
-    if not isinstance(value, bool):
-        place = f"query {query_id!r}: metadata.unanswerable"
-        raise DataError(f"{place} = {shown(value)}; expected true or false")
-    return value
+    return picked(queries, [name in judged or item.get("split") == split for name, item in rows])
 
 
 def _join(judgements: Judgements, queries: Queries, corpus: Corpus) -> Qrels:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reports import sections
+from reports import answers, sections
 from reports.approximate import approximate
 from reports.record import Record, SystemInfo
 from reports.sections import joined
@@ -16,9 +16,11 @@ Plots = Mapping[str, str]
 
 SECTIONS: Mapping[str, Callable[[Standing], str]] = {
     "Leaderboard": sections.board,
+    "Floor and ceiling": answers.bounds,
     "Other measures": sections.measures,
     "Failures": sections.failures,
     "Latency": sections.latency,
+    "Generation": answers.speed,
     "Build, size and throughput": sections.costs,
     "Approximate search": approximate,
     "Pairwise comparisons": sections.pairs,
@@ -31,6 +33,7 @@ PICTURES: Mapping[str, Mapping[str, str]] = {
         "leaderboard": "Quality with intervals",
         "quality-latency": "Quality against latency",
     },
+    "Floor and ceiling": {"bounds": "Each system between its floor and its ceiling"},
     "Latency": {"stages": "Median latency by stage"},
     "By kind of query": {"kinds": "Quality by kind of query"},
 }
@@ -95,6 +98,9 @@ def _system(system: SystemInfo) -> str:
     if system.reranker is not None:
         lines += _part("reranker", system.reranker, system.reranker_params)
         lines.append(f"  - rerank depth: {system.rerank_depth}")
+    if system.generator is not None:
+        lines += _part("generator", system.generator, system.generator_params)
+        lines += _part("context", "", system.context) if system.context else []
     lines += [f"  - encoder {escape(name)}: {_text(of)}" for name, of in system.encoders.items()]
     return "\n".join(lines)
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 FOLDER = "plots"
 WIDTH = 7.2  # inches
 BLUE, GREY, INK = "#0072B2", "#8A8A8A", "#222222"
-COLOURS = {"encode": "#56B4E9", "search": "#0072B2", "rerank": "#E69F00", "total": "#8A8A8A"}
+COLOURS = {"encode": "#56B4E9", "search": "#0072B2", "rerank": "#E69F00", "context": "#009E73",
+           "generate": "#CC79A7", "total": "#8A8A8A"}  # fmt: skip
 """From Okabe & Ito's palette, which the colour-blind can tell apart."""
 
 STYLE: Any = {  # matplotlib types its settings one by one
@@ -151,11 +152,40 @@ def stages(standing: Standing) -> "Figure | None":
         total = percentile(cost, "total", 50) or 0.0
         axes.annotate(duration(total), (left, row), (5, 0), textcoords="offset points", va="center")
     handles = [_patch(stage) for stage in STAGES if stage in used]
-    picture.legend(handles=handles, loc="outside upper right", ncols=3, frameon=False)
+    picture.legend(handles=handles, loc="outside upper right", ncols=len(STAGES), frameon=False)
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     axes.set_xlabel("median of each stage, ms; at the end the median of the whole")
+    return picture
+
+
+def bounds(standing: Standing) -> "Figure | None":
+    """The headline of each system that answers, between its floor and its ceiling."""
+    if standing.suite.task != "answers":
+        return None
+    pairs = [
+        (cell, standing.bound_of(cell, "floor"), standing.bound_of(cell, "ceiling"))
+        for cell in standing.cells
+    ]
+    rows = [(cell, low, high) for cell, low, high in pairs if low and high]
+    if not rows:
+        return None
+    picture, axes = _rows([_name(cell) for cell, *_ in rows])
+    for row, cells in enumerate(rows):
+        at, low, high = (mean(cell, standing.headline) for cell in cells)
+        axes.plot([low, high], [row, row], color=GREY, lw=1.5, zorder=1)
+        for value, mark, label in (
+            (low, "|", "floor"),
+            (high, "|", "ceiling"),
+            (at, "o", "system"),
+        ):
+            colour = BLUE if label == "system" else GREY
+            axes.plot(value, row, mark, color=colour, ms=7 if mark == "o" else 12, mew=2)
+        axes.annotate(figure(at), (at, row), (0, 9), textcoords="offset points", ha="center")
+    axes.grid(visible=False, axis="y")
+    axes.margins(y=0.25)
+    axes.set_xlabel(f"{shown(standing.headline)}: without retrieval, the system, gold passages")
     return picture
 
 
@@ -193,6 +223,7 @@ def kinds(standing: Standing) -> "Figure | None":
 
 PLOTS: Mapping[str, Callable[[Standing], "Figure | None"]] = {
     "leaderboard": leaderboard,
+    "bounds": bounds,
     "quality-latency": quality_latency,
     "stages": stages,
     "kinds": kinds,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SCHEMA: Literal[1] = 1
 
+Bound = Literal["floor", "ceiling"]
+
 
 @dataclass(frozen=True)
 class SuiteInfo:
@@ -51,11 +53,15 @@ class SuiteInfo:
     query_ids: tuple[str, ...]
     kinds: tuple[str, ...]
     texts: tuple[str, ...] | None
+    task: Literal["retrieval", "answers"] = "retrieval"
 
 
 @dataclass(frozen=True)
 class SystemInfo:
-    """A system with all its parameters, defaults included; encoders: by name what each says."""
+    """A system with all its parameters, defaults included; encoders: by name what each says.
+
+    context: what a generator sees of the ranking.
+    """
 
     name: str
     retriever: str
@@ -64,6 +70,9 @@ class SystemInfo:
     reranker_params: Free
     rerank_depth: int | None
     encoders: Free
+    generator: str | None = None
+    generator_params: Free = field(default_factory=dict)
+    context: Free = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,9 @@ class Cost:
     encode_ns is the encoding of the corpus as measured when its vectors were made, not part of
     build_ns. index_bytes is None where the index cannot be saved. import_rss_bytes is the share
     of peak_rss_bytes that importing took. latency_ns maps each stage ("encode", "search",
-    "rerank", always "total") to raw samples, (rounds, queries). exact: of approximate retrievers.
+    "rerank", "context", "generate", always "total") to raw samples, (rounds, queries); with
+    "first_token" from the question to the first token, which is no stage of its own. tokens:
+    generated ones of each sample. exact: of approximate retrievers.
     """
 
     build_ns: int
@@ -105,6 +116,7 @@ class Cost:
     batch_queries: int
     batch_ns: int
     exact: ExactInfo | None = None
+    tokens: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,9 @@ class Cell:
     measure "mean", "low" and "high". missing counts queries with no document returned.
     first_stage: by measure the values of the retriever alone, where a reranker follows; ceiling:
     those of the best order of the documents that a reranker sees (of all, without a reranker).
-    cost_error: why the cost is not known, where measuring it failed; the quality stands.
+    cost_error: why the cost is not known, where measuring it failed; the quality stands. bound:
+    of a system that is no candidate but what the others are held against. answers_file: the
+    answers, where a generator gave some.
     """
 
     suite: str
@@ -132,6 +146,9 @@ class Cell:
     first_stage: dict[str, tuple[float, ...]] = field(default_factory=dict)
     ceiling: dict[str, tuple[float, ...]] = field(default_factory=dict)
     cost_error: str | None = None
+    bound: Bound | None = None
+    answers_file: str | None = None
+    answers_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -190,6 +207,8 @@ class Example:
     systems: tuple[str, ...]
     values: dict[str, float]
     rankings: dict[str, tuple[RankedDocument, ...]]
+    answers: dict[str, str] = field(default_factory=dict)  # by system, "" where it abstained
+    gold: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -260,8 +279,7 @@ def rows_by_query(record: Record) -> Iterator[list[str | float | None]]:
     """suite, split, system, query_id, kind and each measure's value, None where not measured."""
     suites = {(suite.name, suite.split): suite for suite in record.suites}
     for cell in record.cells:
-        if cell.run_file is not None and not _is_inside(cell.run_file):
-            raise RecordError(f"{cell.run_file!r} is no run file within the result folder")
+        _check_files(cell)
         suite = suites[cell.suite, cell.split]
         columns = [cell.values.get(name) for name in measure_names(record)]
         for i, query in enumerate(suite.query_ids if cell.status == "ok" else ()):
@@ -301,8 +319,7 @@ def _check(record: Record) -> None:
         if (part.suite, part.split) not in suites:
             raise RecordError(f"{part.suite!r} ({part.split}) is not among the record's suites")
     for cell in record.cells:
-        if cell.run_file is not None and not _is_inside(cell.run_file):
-            raise RecordError(f"{cell.run_file!r} is no run file within the result folder")
+        _check_files(cell)
         suite = suites[cell.suite, cell.split]
         for name in suite.measures if cell.status == "ok" else ():
             if len(cell.values.get(name, ())) != suite.queries:
@@ -312,6 +329,12 @@ def _check(record: Record) -> None:
     for suite in record.suites:
         if {len(suite.query_ids), len(suite.kinds)} != {suite.queries} or not suite.measures:
             raise RecordError(f"{suite.name!r} lacks query_ids, kinds or measures")
+
+
+def _check_files(cell: Cell) -> None:
+    for name in filter(None, (cell.run_file, cell.answers_file)):
+        if not _is_inside(name):
+            raise RecordError(f"{name!r} is no file within the result folder")
 
 
 def _is_inside(name: str) -> bool:

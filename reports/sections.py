@@ -92,12 +92,12 @@ def board(standing: Standing, alpha: float = 0.05) -> str:
             escape(cell.system),
             figure(mean(cell, standing.headline)),
             bounds(*_bounds(cell, standing.headline)),
-            standing.letters(standing.headline, cell.system) or NONE,
+            cell.bound or standing.letters(standing.headline, cell.system) or NONE,
             *(figure(mean(cell, name)) if name in cell.means else NONE for name in names),
             NONE if (ns := median_ns(cell)) is None else duration(ns),
             size(cell.cost.index_bytes if cell.cost else None),
         ]
-        for cell in standing.cells
+        for cell in (*standing.cells, *standing.bounds)
     ]
     return joined(
         markdown(header, rows, "lrrl" + "r" * (len(names) + 2)) if rows else "",
@@ -265,7 +265,11 @@ def suite(standing: Standing) -> str:
         ["split", escape(info.split)],
         ["documents", f"{info.documents:,}"],
         ["queries", f"{info.queries:,}"],
-        ["without a relevant document", f"{info.without_relevant:,} (score 0, in the mean)"],
+        [
+            "without a relevant document",
+            f"{info.without_relevant:,}"
+            + (" (score 0, in the mean)" if info.task == "retrieval" else ""),
+        ],
         ["unanswerable, left out", f"{info.unanswerable_skipped:,}"],
         ["judgements", f"{info.judgements:,}"],
         ["of documents not in the corpus", f"{info.judged_absent:,}"],
@@ -279,11 +283,15 @@ def suite(standing: Standing) -> str:
         [escape(cell.system), escape(cell.run_file), escape(cell.run_digest or NONE)]
         for cell in standing.cells
         if cell.run_file
+    ] + [
+        [escape(cell.system), escape(cell.answers_file), escape(cell.answers_digest or NONE)]
+        for cell in standing.cells
+        if cell.answers_file
     ]
     return joined(
         escape(info.description),
         markdown(["", place(standing)], rows, "ll"),
-        markdown(["system", "run file", "SHA-256"], files, "lll") if files else "",
+        markdown(["system", "file", "SHA-256"], files, "lll") if files else "",
     )
 
 
@@ -330,8 +338,12 @@ def _protocol(cost: Cost) -> str:
 def _example(found: Example, measure: str) -> str:
     text = "" if found.text is None else f": {escape(found.text)}"
     lines = [f"- {strong(found.query_id)}{text}"]
+    if found.answers:
+        gold = "; ".join(map(escape, found.gold)) or "there is no answer"
+        lines.append(f"  - expected: {gold}")
     for system in found.systems:
-        lines.append(f"  - {escape(system)}, {measure} {figure(found.values[system])}")
+        said = f": {escape(found.answers[system]) or NONE}" if system in found.answers else ""
+        lines.append(f"  - {escape(system)}, {measure} {figure(found.values[system])}{said}")
         lines += [
             f"    {rank}. {_document(document)}"
             for rank, document in enumerate(found.rankings[system], 1)

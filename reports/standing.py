@@ -1,16 +1,26 @@
 """Who stands where on one suite: its cells best first, and the figures that reports quote."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.record import Cell, ComparisonInfo, Cost, Example, PairInfo, Record, SuiteInfo
+from reports.record import (
+    Bound,
+    Cell,
+    ComparisonInfo,
+    Cost,
+    Example,
+    PairInfo,
+    Record,
+    SuiteInfo,
+    SystemInfo,
+)
 
-STAGES = ("encode", "search", "rerank")
+STAGES = ("encode", "search", "rerank", "context", "generate")
 SAMPLES = {50: 1, 95: 100, 99: 500}
 """How many samples a percentile q needs, 5 / (1 - q), so that five lie beyond it."""
 
@@ -20,7 +30,10 @@ SHOWN_AS = {"RR": "MRR", "AP": "MAP"}
 
 @dataclass(frozen=True)
 class Standing:
-    """The finished cells of a suite by headline measure, best first, and the failed ones."""
+    """The finished cells of a suite by headline measure, best first, and the failed ones.
+
+    bounds: finished ones that are no candidates, but floors and ceilings, in the same order.
+    """
 
     suite: SuiteInfo
     cells: tuple[Cell, ...]
@@ -28,6 +41,8 @@ class Standing:
     comparisons: tuple[ComparisonInfo, ...]
     examples: tuple[Example, ...]
     seed: int
+    bounds: tuple[Cell, ...] = ()
+    systems: Mapping[str, SystemInfo] = field(default_factory=dict)
 
     @property
     def headline(self) -> str:
@@ -69,6 +84,17 @@ class Standing:
         first, *rest = ((cell, self.letters(self.headline, cell.system)) for cell in self.cells)
         return [cell for cell, letters in rest if set(letters) & set(first[1])]
 
+    def bound_of(self, cell: Cell, kind: Bound) -> Cell | None:
+        """What *cell*, with the same generator and context, is held against."""
+        mine = answering(self.systems[cell.system])
+        found = (one for one in self.bounds if one.bound == kind)
+        return next((one for one in found if answering(self.systems[one.system]) == mine), None)
+
+
+def answering(system: SystemInfo) -> tuple[object, ...]:
+    """What makes answers of a ranking."""
+    return system.generator, system.generator_params, system.context
+
 
 def standings(record: Record) -> list[Standing]:
     """The standing on each suite of the record, in the order they ran."""
@@ -82,8 +108,9 @@ def standing(record: Record, suite: SuiteInfo) -> Standing:
         return (part.suite, part.split) == (suite.name, suite.split)
 
     cells = list(filter(mine, record.cells))
-    finished = [cell for cell in cells if cell.status == "ok"]
-    finished.sort(key=lambda cell: (-mean(cell, suite.measures[0]), cell.system))
+    done = [cell for cell in cells if cell.status == "ok"]
+    done.sort(key=lambda cell: (-mean(cell, suite.measures[0]), cell.system))
+    finished = [cell for cell in done if cell.bound is None] or done
     return Standing(
         suite,
         tuple(finished),
@@ -91,6 +118,8 @@ def standing(record: Record, suite: SuiteInfo) -> Standing:
         tuple(filter(mine, record.comparisons)),
         tuple(filter(mine, record.examples)),
         record.seed,
+        tuple(cell for cell in done if cell not in finished),
+        {system.name: system for system in record.systems},
     )
 
 

@@ -24,6 +24,7 @@ def across(standings: Sequence[Standing], record: Record) -> str:
     """A table of the headline means of every system on every suite, the best in bold."""
     header = ["system", *(f"{place(s)}, {shown(s.headline)}" for s in standings)]
     columns = [{cell.system: cell for cell in s.cells} for s in standings]
+    held_against = {cell.system for s in standings for cell in s.bounds}
     rows = [
         [escape(system.name)]
         + [
@@ -31,6 +32,7 @@ def across(standings: Sequence[Standing], record: Record) -> str:
             for standing, column in zip(standings, columns, strict=True)
         ]
         for system in record.systems
+        if system.name not in held_against
     ]
     return markdown(header, rows, "l" + "r" * len(standings))
 

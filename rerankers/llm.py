@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qrels.errors import DataError, UsageError
-from rerankers.models import Pair, PairReranker
+from encoders.language import CAUSAL, load_language, load_tokenizer, positions_of
+from qrels.errors import UsageError
+from rerankers.models import KIND, Pair, PairReranker
 from rerankers.prompts import Prompts
 
 TEMPLATE = """Decide whether the item answers the query.
@@ -97,35 +98,17 @@ class LLMYesNo(PairReranker):
         return np.asarray(odds.cpu().numpy(), np.float32)
 
     def _load(self, device: str) -> Loaded:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.model, **self._source)
-        if not tokenizer.is_fast:
-            raise UsageError(f"model {self.model!r} has no fast tokenizer, which prompts need")
+        tokenizer = load_tokenizer(KIND, self.model, **self._source)
         if self.chat and not tokenizer.chat_template:
             raise UsageError(f"model {self.model!r} has no chat template, which chat=true needs")
         yes, no = (answer_tokens(tokenizer, answer) for answer in (self.yes, self.no))
         if set(yes) & set(no):
             raise UsageError(f"yes={self.yes!r} and no={self.no!r} share a token of {self.model!r}")
-        load: Any = AutoModelForCausalLM.from_pretrained  # its types leave the report out
-        model, report = load(
-            self.model,
-            use_safetensors=True,
-            dtype=getattr(torch, self.dtype),
-            output_loading_info=True,
-            **self._source,
-        )
-        if missing := sorted(report["missing_keys"]):
-            raise DataError(
-                f"model {self.model!r} lacks the weights {missing[0]}; not a causal LM?"
-            )
+        model = load_language(KIND, self.model, CAUSAL, self.dtype, device, **self._source)
         model.config.use_cache = False
-        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        limit = min(self.max_length, longest or self.max_length)
+        limit = min(self.max_length, positions_of(model) or self.max_length)
         chat = bool(tokenizer.chat_template) if self.chat is None else self.chat
-        prompts = Prompts(tokenizer, self.template or TEMPLATE, limit, chat)
-        return Loaded(model.to(device).eval(), prompts, yes, no)
+        return Loaded(model, Prompts(tokenizer, self.template or TEMPLATE, limit, chat), yes, no)
 
 
 def answer_tokens(tokenizer: Any, answer: str) -> list[int]:

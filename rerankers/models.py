@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import current_device
-from encoders.loading import loading
+from encoders.loading import loading, source
 from encoders.sentence_transformer import DTYPES
 from qrels.data import ABSENT, Corpus, Run
 from qrels.errors import UsageError, unknown
 from rerankers.candidates import ordered, positions, texts_at
 
 Pair = tuple[str, str]  # a query and a document
+
+KIND = "reranker model"
+"""The word for it in messages."""
 
 
 class PairReranker:
@@ -54,18 +56,13 @@ class PairReranker:
     def _loaded(self) -> Any:  # the libraries' own types
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
-        with loading("reranker model", self.model):
+        with loading(KIND, self.model):
             return self._load(current_device(self.device))
 
     @property
     def _source(self) -> dict[str, Any]:
         """Keyword arguments that say where files come from, for transformers."""
-        local = Path(self.model).is_dir()
-        return {
-            "revision": None if local else self.revision,
-            "local_files_only": local,
-            "trust_remote_code": self.trust_remote_code,
-        }
+        return source(self.model, self.revision, self.trust_remote_code)
 
     def _load(self, device: str) -> Any:
         raise NotImplementedError

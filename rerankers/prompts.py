@@ -1,25 +1,17 @@
 """A prompt of query and document, in tokens, that never loses the query or the answer cue."""
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
+from encoders.language import (
+    broken_up,
+    chat_text,
+    check_template,
+    fill,
+    prompt_ids,
+    special_pattern,
+    token_ends,
+)
 from qrels.errors import UsageError
-
-PLACEHOLDER = re.compile(r"\{(query|document)\}")
-
-
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """*template* with {query} and {document} replaced, once each and in one pass."""
-    return PLACEHOLDER.sub(lambda found: values[found[1]], template)
-
-
-def check_template(template: str) -> None:
-    """UsageError where *template* does not hold {query} and {document} once each."""
-    if sorted(PLACEHOLDER.findall(template)) != ["document", "query"]:
-        raise UsageError(
-            f"template is {template!r}; expected {{query}} and {{document}} in it, once each"
-        )
 
 
 class Prompts:
@@ -32,26 +24,20 @@ class Prompts:
     """
 
     def __init__(self, tokenizer: Any, template: str, limit: int, chat: bool) -> None:
-        check_template(template)
+        check_template(template, ("query", "document"))
         self.tokenizer = tokenizer
         self.template = template
         self.limit = limit
         self.chat = chat
-        empty = tokenizer("")["input_ids"]
-        begins = not chat and empty[:1] == [tokenizer.bos_token_id]
-        self._start: list[int] = empty[:1] if begins else []
-        added = (str(t) for t in tokenizer.added_tokens_decoder.values() if t.special)
-        special = {text for text in (*tokenizer.all_special_tokens, *added) if len(text) > 1}
-        longest_first = sorted(special, key=lambda text: (-len(text), text))
-        self._special = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._special = special_pattern(tokenizer)
 
     def tokens(self, query: str, document: str) -> list[int]:
         """The prompt's token ids; UsageError where the query alone leaves no room."""
-        query, document = self._plain(query), self._plain(document)
+        query, document = (broken_up(self._special, text) for text in (query, document))
         found = self._encoded(query, document)
         if len(found) <= self.limit:
             return found
-        ends = self._ends(document)
+        ends = token_ends(self.tokenizer, document)
         kept = len(ends)
         while len(found) > self.limit:
             if kept == 0:
@@ -63,24 +49,8 @@ class Prompts:
             found = self._encoded(query, document[: ends[kept - 1]] if kept else "")
         return found
 
-    def _plain(self, text: str) -> str:
-        return self._special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
-
     def _encoded(self, query: str, document: str) -> list[int]:
         text = fill(self.template, {"query": query, "document": document})
         if self.chat:
-            text = self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                tokenize=False,
-                add_generation_prompt=True,
-                enable_thinking=False,  # a template that knows no such switch ignores it
-            )
-        found = self.tokenizer(text, add_special_tokens=False, verbose=False)
-        return self._start + list(found["input_ids"])
-
-    def _ends(self, document: str) -> list[int]:
-        """Where each token of the document ends, in characters."""
-        found = self.tokenizer(
-            document, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-        )
-        return [end for _, end in found["offset_mapping"]]
+            text = chat_text(self.tokenizer, [{"role": "user", "content": text}])
+        return prompt_ids(self.tokenizer, text, self.chat)

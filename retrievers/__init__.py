@@ -9,15 +9,28 @@ BUILTINS: Mapping[str, str] = {
     "bm25": "retrievers.bm25:BM25",
     "bm25f": "retrievers.bm25f:BM25F",
     "bm25-okapi": "retrievers.bm25_okapi:BM25Okapi",
+    "chunked": "retrievers.chunked:Chunked",
     "dense": "retrievers.dense:Dense",
     "faiss": "retrievers.faiss_index:Faiss",
     "fielded": "retrievers.fielded:Fielded",
+    "filtered": "retrievers.filtered:Filtered",
     "hybrid": "retrievers.fusion:Hybrid",
+    "lancedb": "retrievers.lancedb_store:LanceDB",
     "lsa": "retrievers.lsa:LSA",
+    "milvus": "retrievers.milvus_store:Milvus",
+    "pgvector": "retrievers.pgvector_store:PGVector",
     "precomputed": "retrievers.precomputed:Precomputed",
+    "qdrant": "retrievers.qdrant_store:Qdrant",
 }
 
-RETRIEVERS = Registry("retriever", BUILTINS, "bench.retrievers")
+BOUNDS: Mapping[str, str] = {
+    "gold": "retrievers.bounds:Gold",
+    "none": "retrievers.bounds:Nothing",
+    "random": "retrievers.bounds:Random",
+}
+"""No candidates, but what a system is held against."""
+
+RETRIEVERS = Registry("retriever", {**BUILTINS, **BOUNDS}, "bench.retrievers")
 
 
 def create(spec: str, params: Params | None = None) -> Retriever:

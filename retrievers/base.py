@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard, runtime_checkable
 
-from qrels.data import Corpus, Filter, Run
+from qrels.data import Corpus, Filter, Qrels, Run
 
 
 @runtime_checkable
@@ -67,6 +67,13 @@ class Closes(Protocol):
     """Holds something to be released: a connection, a file, a process."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Told(Protocol):
+    """Is told the judgements before it searches, and so is no retriever but a ceiling."""
+
+    def tell(self, queries: Sequence[str], qrels: Qrels, relevance_level: int) -> None: ...
 
 
 @runtime_checkable

@@ -1,6 +1,8 @@
 """What every test may use: the shared data where there is any, a small suite, a small record."""
 
 import os
+import runpy
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -94,22 +96,62 @@ OFFLINE = {  # parameters of each built-in retriever that need no model and no n
     "bm25": lambda corpus, folder: {},
     "bm25f": lambda corpus, folder: {},
     "bm25-okapi": lambda corpus, folder: {},
+    "chunked": lambda corpus, folder: {"size": 5, "overlap": 2},
     "dense": lambda corpus, folder: {"encoder": "hashing"},
     "faiss": lambda corpus, folder: {"encoder": "hashing"},
     "fielded": lambda corpus, folder: {"encoder": "hashing"},
+    "filtered": lambda corpus, folder: {},
     "hybrid": lambda corpus, folder: {"retrievers": ["bm25", "dense?encoder=hashing"]},
+    "lancedb": lambda corpus, folder: {"encoder": "hashing"},
     "lsa": lambda corpus, folder: {"dimensions": 8},
+    "milvus": lambda corpus, folder: {"encoder": "hashing"},
+    "pgvector": lambda corpus, folder: {"encoder": "hashing"},
     "precomputed": _precomputed,
+    "qdrant": lambda corpus, folder: {"encoder": "hashing"},
 }
 
 
+STORES = {  # the packages that each needs, which may be missing
+    "lancedb": ("lancedb",),
+    "milvus": ("pymilvus", "milvus_lite"),
+    "pgvector": ("psycopg", "pgvector"),
+    "qdrant": ("qdrant_client",),
+}
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """The url of a PostgreSQL with pgvector, started for these tests; skips where there is none."""
+    tool = runpy.run_path(str(Path(__file__).parents[1] / "tools" / "postgres.py"))
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(tool["started"]())
+        except tool["Absent"] as absent:
+            pytest.skip(str(absent))
+        yield url
+
+
 @pytest.fixture
-def make_retriever(tmp_path_factory, monkeypatch):
+def need_store(request, monkeypatch):
+    """need_store(name) skips where a vector store cannot be had, and starts a server for it."""
+
+    def need(name: str) -> None:
+        for module in STORES.get(name, ()):
+            pytest.importorskip(module)
+        if name == "pgvector":
+            monkeypatch.setenv("PGVECTOR_URL", request.getfixturevalue("postgres"))
+
+    return need
+
+
+@pytest.fixture
+def make_retriever(tmp_path_factory, monkeypatch, need_store):
     """make(name, corpus) constructs a built-in retriever that works offline, not yet indexed."""
     folder = tmp_path_factory.mktemp("retriever")
     monkeypatch.setenv("BENCH_CACHE", str(folder / "cache"))
 
     def make(name: str, corpus: Corpus) -> Retriever:
+        need_store(name)
         return create(name, OFFLINE[name](corpus, folder))
 
     return make

@@ -15,7 +15,8 @@ ALLOWED = {
     "encoders": {"qrels"},
     "retrievers": {"qrels", "encoders"},
     "rerankers": {"qrels", "encoders", "retrievers"},
-    "bench": {"qrels", "encoders", "retrievers", "rerankers", "reports"},
+    "generators": {"qrels", "encoders", "retrievers"},
+    "bench": {"qrels", "encoders", "retrievers", "rerankers", "generators", "reports"},
 }
 HEAVY = {
     "bm25s", "faiss", "matplotlib", "pandas", "rank_bm25", "scipy", "sentence_transformers",
@@ -43,9 +44,10 @@ def test_a_package_imports_only_those_below_it(package):
         assert others <= ALLOWED[package], path
 
 
-def test_rerankers_take_only_registry_and_protocols_of_the_retrievers():
-    """A reranker needs no retriever."""
-    for path in (ROOT / "rerankers").glob("*.py"):
+@pytest.mark.parametrize("package", ["rerankers", "generators"])
+def test_later_stages_take_only_registry_and_protocols_of_the_retrievers(package):
+    """A reranker or a generator needs no retriever."""
+    for path in (ROOT / package).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("retrievers"):
                 assert node.module in ("retrievers.registry", "retrievers.base"), path

@@ -9,7 +9,7 @@ from bench.choose.budget import QUANTITIES
 from bench.choose.report import CHOOSE_ON, CONFIRM_ON, Rule, chosen_on
 from bench.config import Experiment
 from bench.latency import Protocol
-from bench.plan import planned
+from bench.plan import Plan, planned
 from bench.runner import Options, run_experiment
 from qrels.data import Suite
 from qrels.suites import SETS, shipped, splits
@@ -31,7 +31,7 @@ def run_to_choose(
         both = experiment.split in (None, CHOOSE_ON) and {CHOOSE_ON, CONFIRM_ON} <= _splits(suite)
         split = CHOOSE_ON if both else experiment.split
         one = with_measure(replace(experiment, suites=[suite], split=split), rule)
-        ((loaded, systems),) = plan = planned(one)
+        ((loaded, systems),) = plan = part_of(planned(one), rule)
         protocol = enough(options.protocol or Protocol(), rule, len(loaded.queries))
         records.append(
             run_experiment(one, None, replace(options, protocol=protocol), say, plan=plan)
@@ -42,8 +42,15 @@ def run_to_choose(
             say(f"chosen on {CHOOSE_ON}: {choice.chosen or 'nothing'}")
             two = replace(one, split=CONFIRM_ON, systems=again)
             if again:
-                records.append(run_experiment(two, None, replace(options, protocol=None), say))
+                how = replace(options, protocol=None)
+                plan = part_of(planned(two), rule)
+                records.append(run_experiment(two, None, how, say, plan=plan))
     return merged(records)
+
+
+def part_of(plan: Plan, rule: Rule) -> Plan:
+    """What is chosen by: rankings, or answers where the rule names a measure of these."""
+    return [(suite, systems) for suite, systems in plan if suite.task == rule.task]
 
 
 def _splits(suite: str | Suite) -> set[str]:
@@ -57,7 +64,7 @@ def with_measure(experiment: Experiment, rule: Rule) -> Experiment:
     """The experiment, with the measure to choose by among its measures."""
     if rule.measure is None:
         return experiment
-    ((suite, _),) = planned(experiment)
+    ((suite, _),) = part_of(planned(experiment), rule)
     return replace(experiment, measures=[*suite.measures, rule.measure])
 
 

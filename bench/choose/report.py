@@ -11,8 +11,9 @@ from bench.choose.decide import ALPHA, Candidate, Choice, Values, candidates, ch
 from bench.choose.rows import considered, misses, stage
 from bench.choose.written import command_of, toml_of
 from bench.examples import finished
-from bench.metrics import parse_measure
+from bench.metrics import is_of_answers, named
 from bench.stats import compare_systems
+from qrels.data import ANSWERS
 from qrels.errors import UsageError
 from reports.choice import ChoiceReport, Confirmation
 from reports.record import Cell, Record, SuiteInfo
@@ -41,11 +42,17 @@ class Rule:
     def quantities(self) -> list[str]:
         return list(dict.fromkeys([*(budget.quantity for budget in self.budgets), *SHOWN]))
 
+    @property
+    def task(self) -> str:
+        """What is chosen by: "answers" where that is what the measure is of."""
+        of_answers = self.measure is not None and is_of_answers(self.measure)
+        return "answers" if of_answers else "retrieval"
+
     def measure_of(self, suite: SuiteInfo) -> str:
         """The measure to choose by; UsageError where the suite has it not."""
         measure = suite.measures[0]
         if self.measure is not None:
-            measure = str(parse_measure(self.measure, suite.relevance_level))
+            measure = named(self.measure, suite.relevance_level)
         if measure not in suite.measures:
             raise UsageError(
                 f"{measure} was not measured on {suite.name}; there are {', '.join(suite.measures)}"
@@ -61,10 +68,12 @@ def pairs(record: Record, suite: str | None = None) -> list[tuple[SuiteInfo, Sui
     found = {(info.name, info.split): info for info in record.suites}
     chosen = []
     for (name, split), info in found.items():
-        both = {(name, CHOOSE_ON), (name, CONFIRM_ON)} <= found.keys()
-        if suite in (None, name) and not (both and split == CONFIRM_ON):
-            confirm = both and split == CHOOSE_ON
-            chosen.append((info, found[name, CONFIRM_ON] if confirm else None))
+        end = ANSWERS if info.task == "answers" else ""
+        on, other = (name, CHOOSE_ON + end), (name, CONFIRM_ON + end)
+        both = {on, other} <= found.keys()
+        if suite in (None, name) and not (both and (name, split) == other):
+            confirm = both and (name, split) == on
+            chosen.append((info, found[other] if confirm else None))
     if not chosen:
         names = ", ".join(dict.fromkeys(info.name for info in record.suites))
         raise UsageError(f"no suite {suite!r}; there are: {names}")

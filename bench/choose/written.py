@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import NoneType
 from typing import Any
 
+from generators import GENERATORS
 from reports.record import SystemInfo
 from rerankers import RERANKERS
 from retrievers import RETRIEVERS
@@ -20,8 +21,11 @@ def command_of(suite: str, info: SystemInfo) -> str:
         **changed(RETRIEVERS, info.retriever, info.params),
         **{f"reranker.{key}": value for key, value in _reranker_params(info).items()},
         **({"rerank_depth": info.rerank_depth} if info.reranker else {}),
+        **{f"generator.{key}": value for key, value in _generator_params(info).items()},
+        **{f"context.{key}": value for key, value in info.context.items()},
     }
-    parts = [parse_spec(name)[0] for name in (info.retriever, info.reranker) if name]
+    names = (info.retriever, info.reranker, info.generator)
+    parts = [parse_spec(name)[0] for name in names if name]
     spec = _spec("+".join(parts), given)
     return shlex.join(["python", "-m", "bench", "run", "--suite", suite, "--system", spec])
 
@@ -39,6 +43,10 @@ def toml_of(suite: str, info: SystemInfo) -> str:
         params = _reranker_params(info)
         lines += _part("reranker", "reranker_params", info.reranker, params, RERANKERS)
         lines.append(f"rerank_depth = {info.rerank_depth}")
+    if info.generator is not None:
+        params = _generator_params(info)
+        lines += _part("generator", "generator_params", info.generator, params, GENERATORS)
+        lines += [f"context = {_table(info.context)}"] if info.context else []
     return "\n".join(lines) + "\n"
 
 
@@ -59,6 +67,10 @@ def _reranker_params(info: SystemInfo) -> dict[str, Any]:
     return changed(RERANKERS, info.reranker, info.reranker_params) if info.reranker else {}
 
 
+def _generator_params(info: SystemInfo) -> dict[str, Any]:
+    return changed(GENERATORS, info.generator, info.generator_params) if info.generator else {}
+
+
 def _spec(name: str, given: Params) -> str:
     """A name with its parameters as the command line takes them."""
     parts = [f"{key}={_json(value)}".replace("&", "\\u0026") for key, value in given.items()]
@@ -70,7 +82,7 @@ def _json(value: object) -> str:
 
 
 def _part(role: str, key: str, name: str, params: Params, registry: Registry) -> list[str]:
-    """The lines of a retriever or a reranker."""
+    """The lines of one part."""
     plain = parse_spec(name)[0]
     apart = (NoneType,) if plain in registry.builtins else (NoneType, list)
     table = _table({key: value for key, value in params.items() if not isinstance(value, apart)})

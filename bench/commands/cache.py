@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 HELP = "what is kept on disk: its size, whether it is whole, and how to be rid of it"
 
-NAMES = ("embeddings", "rankings", "indexes", "corpora", "models", "journals", "benchmarks")
+NAMES = (
+    "embeddings", "rankings", "indexes", "corpora", "answers", "models", "journals", "benchmarks",
+)  # fmt: skip
 """The keys of `bench.caches.KINDS`, which is not imported for --help."""
 
 SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}

@@ -45,14 +45,14 @@ def main(options: argparse.Namespace) -> int:
     """`bench choose`: 1 where nothing keeps to the budget."""
     from bench.choose.budget import parse_budget
     from bench.choose.report import Rule, pairs, report_of
-    from bench.metrics import parse_measure
+    from bench.metrics import named
     from reports.choice_page import render
 
     check_device(options.device)
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}; expected 0 or more")
     if options.measure:
-        parse_measure(options.measure)
+        named(options.measure)
     rule = Rule([parse_budget(text) for text in options.budget], options.measure, options.seed)
     names: Mapping[str, str] = {}
     if options.what.suffix == ".toml":
@@ -60,10 +60,13 @@ def main(options: argparse.Namespace) -> int:
     else:
         record = load(options.what)
     other = load(options.confirm) if options.confirm else record
+    found = [pair for pair in pairs(record, options.suite) if pair[0].task == rule.task]
+    if not found:
+        raise UsageError(f"{options.what} has no {rule.task}; --measure F1 chooses by answers")
     reports = [
         report_of(record, suite, rule, held(other, suite, confirm, bool(options.confirm)),
                   names.get(suite.name))
-        for suite, confirm in pairs(record, options.suite)
+        for suite, confirm in found
     ]  # fmt: skip
     print(render(reports), end="")
     if options.out:
@@ -105,7 +108,8 @@ def held(
 ) -> "Sequence[Cell]":
     """The cells to confirm on: of the split *confirm*, or of the other one in a *given* record."""
     if given:
-        splits = [s for s in record.suites if s.name == suite.name and s.split != suite.split]
+        others = [s for s in record.suites if s.name == suite.name and s.split != suite.split]
+        splits = [s for s in others if s.task == suite.task]
         if len(splits) != 1:
             raise UsageError(
                 f"--confirm: expected one split of {suite.name} other than {suite.split}, "

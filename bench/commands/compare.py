@@ -38,7 +38,7 @@ def arguments(command: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """`bench compare`."""
     from bench.compare import combined, queries_of
-    from bench.metrics import parse_measure
+    from bench.metrics import named
     from bench.sources import sources
     from reports.comparison import render
     from reports.files import write
@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
     if not 0 < options.alpha < 1:
         raise UsageError(f"--alpha {options.alpha}; expected a number between 0 and 1")
     for name in options.measure:
-        parse_measure(name)  # said before anything is read
+        named(name)  # said before anything is read
     found = sources(
         options.what, options.qrels, options.suite, options.split, options.measure, options.seed
     )

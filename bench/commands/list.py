@@ -6,11 +6,11 @@ from bench.commands.common import FINE
 
 HELP = "names of suites, systems, retrievers, ..."
 
+SECTIONS = ("suites", "systems", "retrievers", "rerankers", "generators", "measures")
+
 
 def arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "section", nargs="?", choices=("suites", "systems", "retrievers", "rerankers", "measures")
-    )
+    command.add_argument("section", nargs="?", choices=SECTIONS)
 
 
 def main(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from bench.metrics import parse_measure
+from bench import metrics
 from qrels.errors import DataError, UsageError
 from qrels.trec import read_run
 from reports.files import write
@@ -89,7 +89,8 @@ def baseline_of(
             raise UsageError(
                 f"{folder} has no system {name!r}; it has {', '.join(map(repr, known))}"
             )
-    cells = [cell for cell in record.cells if not systems or cell.system in systems]
+    cells = [cell for cell in record.cells if cell.bound is None]
+    cells = [cell for cell in cells if not systems or cell.system in systems]
     if not cells:
         raise UsageError(f"{folder}: the record has no system to accept")
     return Baseline(cells=tuple(_accepted(record, cell, folder, measures) for cell in cells))
@@ -127,7 +128,7 @@ def _accepted(record: Record, cell: Cell, folder: Path, measures: Sequence[str])
 
 def named(measure: str, level: int) -> str:
     """The measure as records have it: one that names no relevance level has the suite's."""
-    return str(parse_measure(measure, level))
+    return metrics.named(measure, level)
 
 
 def rankings_of(cell: Cell, folder: Path) -> Mapping[str, list[str]] | None:

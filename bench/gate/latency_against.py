@@ -35,19 +35,24 @@ def pairs_against(against: str, experiment: Experiment) -> Iterator[list[Pair]]:
             split=experiment.split or given.split,
             depth=experiment.depth or given.depth,
         )
-        base = planned(shared)
-        plan = planned(replace(shared, systems=experiment.systems))
+        base = rankings(planned(shared))
+        plan = rankings(planned(replace(shared, systems=experiment.systems)))
         yield paired(f"experiment {against}", here, base, plan)
         return
     if not experiment.suites:
         raise UsageError("what to time? give --suite NAME or --experiment FILE.toml")
     if commit := commit_of(against):
-        plan = planned(experiment)
+        plan = rankings(planned(experiment))
         with checked_out(commit, against) as tree:
             yield paired(f"revision {against} ({commit[:9]})", tree, plan, plan)
     else:
         base = as_plan(against, experiment)
-        yield paired(f"system {against}", here, base, planned(experiment))
+        yield paired(f"system {against}", here, base, rankings(planned(experiment)))
+
+
+def rankings(plan: Plan) -> Plan:
+    """The part without generators, whose latency is not gated."""
+    return [(suite, systems) for suite, systems in plan if suite.task == "retrieval"]
 
 
 def paired(name: str, tree: Tree, base: Plan, plan: Plan) -> list[Pair]:
@@ -76,7 +81,7 @@ def source(suite: Suite) -> str:
 def as_plan(against: str, experiment: Experiment) -> Plan:
     """The plan with the one system that *against* spells; UsageError where it is nothing known."""
     try:
-        return planned(replace(experiment, systems=choose_systems([against], ())))
+        return rankings(planned(replace(experiment, systems=choose_systems([against], ()))))
     except BenchError as error:
         raise UsageError(
             f"--against {against!r} is no experiment file, no git revision here and no system: "

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import read_experiment
-from bench.metrics import parse_measure
+from bench.metrics import named
 from qrels.errors import DataError, UsageError, unknown
 from qrels.files import read_toml
 
@@ -174,7 +174,7 @@ def _measure(name: str, where: str) -> str:
     """The name, if it is that of a measure, or ANY."""
     try:
         if name != ANY:
-            parse_measure(name)
+            named(name)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
     return name

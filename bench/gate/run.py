@@ -50,16 +50,22 @@ def plan_of(experiment: Experiment, cells: Sequence[Accepted], rules: Rules) -> 
         raise DataError(f"the baseline has cells of {suite} of depths {depths}; gate a record")
     measures = [name for cell in cells for name in cell.measures]
     names = [cell.system.name for cell in cells]
-    return planned(
+    measured = find_suite(experiment, suite, split)
+    plan = planned(
         replace(
             experiment,
-            suites=[find_suite(experiment, suite, split)],
+            suites=[measured],
             systems=choose_systems(names, experiment.systems or ()),
             measures=[*measures, *rules.measures, *(floor.measure for floor in rules.floors)],
             depth=depths[0],
             split=None,
         )
     )
+    return [
+        (part, [system for system in systems if system.name in names])
+        for part, systems in plan
+        if part.task == measured.task
+    ]
 
 
 def find_suite(experiment: Experiment, name: str, split: str) -> Suite:

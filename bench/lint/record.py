@@ -54,6 +54,21 @@ class Recorded(NamedTuple):
         return replace(suite, measures=info.measures, depth=info.depth)
 
 
+def task_of(recorded: Recorded, task: str) -> Recorded:
+    """The part of it that measured rankings, or the part that measured answers."""
+    record = recorded.record
+    suites = tuple(info for info in record.suites if info.task == task)
+    known = {(info.name, info.split) for info in suites}
+    return recorded._replace(
+        record=replace(
+            record,
+            suites=suites,
+            cells=tuple(cell for cell in record.cells if (cell.suite, cell.split) in known),
+            comparisons=tuple(one for one in record.comparisons if (one.suite, one.split) in known),
+        )
+    )
+
+
 def unreadable(file: Path) -> Iterator[Found]:
     """A record that another version wrote, or that was cut off; NaN is the next check's."""
     try:

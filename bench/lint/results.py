@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.lint.cache import CACHE
 from bench.lint.findings import Finding, found
 from bench.lint.rankings import RANKINGS, Rankings
-from bench.lint.record import FILE, RECORD, Key, Recorded
+from bench.lint.record import FILE, RECORD, Key, Recorded, task_of
 from bench.lint.run_file import LINES, of_suite, place, read_lines, whole_rows
 from bench.lint.suite import SUITE, Linted
 from encoders.cache import cache_folder
@@ -23,16 +23,27 @@ def after_run(
     rankings = {}
     for key, run in runs.items():
         suite = table[key[:2]]
+        if suite.task == "answers":
+            continue
         rankings[key] = Rankings(
             key[2], suite.queries.query_ids, run, suite.qrels, suite.measures, len(suite.corpus)
         )
-    findings = found(RECORD, Recorded(record, rankings, table))
+    findings = of_record(Recorded(record, rankings, table))
     for one in rankings.values():
         findings += found(RANKINGS, one)
-    for suite in suites:
+    for suite in (one for one in suites if one.task == "retrieval"):
         findings += found([check for check in SUITE if check.code in QUICK], Linted(suite, {}))
     return tuple(findings + found(CACHE[:1], cache_folder()))
 
+
+def of_record(recorded: Recorded) -> list[Finding]:
+    """The checks of a record; of answers those alone that look at nothing but values."""
+    return found(RECORD, task_of(recorded, "retrieval")) + found(
+        [check for check in RECORD if check.code in OF_VALUES], task_of(recorded, "answers")
+    )
+
+
+OF_VALUES = ("V3", "V4", "V5", "V7", "V13")
 
 QUICK = ("S2", "S6", "S10", "S11")
 """Checks of a suite that look at no more than relevant documents."""
@@ -49,7 +60,7 @@ def lint_record(path: Path, suites: Mapping[tuple[str, str], Suite]) -> list[Fin
         return findings
     recorded = Recorded(load(file), {}, suites, file.parent)
     rankings: dict[Key, Rankings] = {}
-    for info, cells in recorded.measured():
+    for info, cells in task_of(recorded, "retrieval").measured():
         suite = recorded.suite(info)
         rows = {}
         for cell in cells:
@@ -65,7 +76,7 @@ def lint_record(path: Path, suites: Mapping[tuple[str, str], Suite]) -> list[Fin
             rankings[info.name, info.split, name] = one
         if suite is not None:
             findings += found(SUITE, Linted(suite, {}))
-    findings += found(RECORD, recorded._replace(rankings=rankings))
+    findings += of_record(recorded._replace(rankings=rankings))
     return findings + found(CACHE, cache_folder())
 
 

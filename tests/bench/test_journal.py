@@ -73,9 +73,9 @@ def test_an_entry_gives_back_what_was_kept(suite, tmp_path):
     record = run_experiment(Experiment([suite], SYSTEMS), None, Options(None), progress=done)
     for cell in record.cells:
         run = done.runs[suite.name, suite.split, cell.system]
-        write_entry(tmp_path / "x.cell", cell, run)
-        found, rankings = read_entry(tmp_path / "x.cell")
-        assert found == cell
+        write_entry(tmp_path / "x.cell", cell, run, "said")
+        found, rankings, answers = read_entry(tmp_path / "x.cell")
+        assert (found, answers) == (cell, "said")
         np.testing.assert_array_equal(rankings.docs, run.docs)
         np.testing.assert_array_equal(rankings.scores, run.scores)
         assert (rankings.docs.dtype, rankings.scores.dtype) == (np.int32, np.float32)

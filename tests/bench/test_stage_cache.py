@@ -158,7 +158,6 @@ def changed_queries(suite, one, plugin):
 
 CHANGES = {
     "digest": lambda suite, one, plugin: (replace(suite, digest="ab" * 32), one),
-    "split": lambda suite, one, plugin: (replace(suite, split="other"), one),
     "queries": changed_queries,
     "depth": lambda suite, one, plugin: (replace(suite, depth=7), one),
     "own-documents": lambda suite, one, plugin: (

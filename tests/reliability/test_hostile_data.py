@@ -185,7 +185,7 @@ def test_a_record_names_no_file_outside_its_folder(record, tmp_path, name):
 
     cells = (replace(record.cells[0], run_file=name), *record.cells[1:])
     (tmp_path / "record.json").write_text(to_json(replace(record, cells=cells)))
-    with pytest.raises(RecordError, match="is no run file within the result folder"):
+    with pytest.raises(RecordError, match="is no file within the result folder"):
         load(tmp_path)
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from bench.judge import judge
 from bench.metrics.measures import ndcg
+from encoders.language import fill
 from qrels.data import Corpus, Qrels, Run
 from qrels.errors import DataError, UsageError
 from rerankers.llm import LLMYesNo, answer_tokens, next_logits
-from rerankers.prompts import fill
 
 TEMPLATE = "{document} ? {query}"
 WORDS = [f"w{number}" for number in range(12)]

@@ -2,9 +2,10 @@
 
 import pytest
 
+from encoders.language import fill
 from qrels.errors import UsageError
 from rerankers.llm import TEMPLATE
-from rerankers.prompts import Prompts, fill
+from rerankers.prompts import Prompts
 
 CHAT = (
     "{% for m in messages %}[BOS]{{ m.role }}:{{ m.content }}[EOS]{% endfor %}"

@@ -1,7 +1,6 @@
 """The last stage: passages from a ranking, an answer from them, and what is measured of it."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.answers import Answered, answer_measure
+from bench.answers.files import AnswerRow
 from bench.child import Answer as Reply
 from bench.child import Deadline, ask_child, prepare, send
 from bench.config import System
@@ -106,34 +106,23 @@ def answered(suite: Suite, said: Answers) -> Answered:
     )
 
 
-def answer_lines(suite: Suite, system: System, said: Answers) -> str:
-    """The text of the answers' file: a JSON object a line, in the order of the questions."""
-    rows = zip(
-        suite.queries.query_ids,
-        suite.queries.texts,
-        gold_answers(suite.queries),
-        *said,
-        strict=True,
-    )
-    return "".join(
-        json.dumps(
-            {
-                "suite": suite.name,
-                "split": suite.split,
-                "system": system.name,
-                "query_id": query_id,
-                "question": question,
-                "answer": one.text,
-                "citations": one.citations,
-                "abstained": one.abstained,
-                "contexts": [each.doc_id for each in given],
-                "gold": gold,
-            },
-            ensure_ascii=False,
+def rows_of(suite: Suite, system: System, said: Answers) -> Iterator[AnswerRow]:
+    """The lines of the answers' file, in the order of the questions."""
+    queries = suite.queries
+    rows = zip(queries.query_ids, queries.texts, gold_answers(queries), *said, strict=True)
+    for query_id, question, gold, given, one in rows:
+        yield AnswerRow(
+            system=system.name,
+            query_id=query_id,
+            question=question,
+            answer=one.text,
+            suite=suite.name,
+            split=suite.split,
+            citations=one.citations,
+            abstained=one.abstained,
+            contexts=tuple(each.doc_id for each in given),
+            gold=gold,
         )
-        + "\n"
-        for query_id, question, gold, given, one in rows
-    )
 
 
 def measure_answers(suite: Suite, said: Answers) -> dict[str, NDArray[np.float64]]:

@@ -24,11 +24,12 @@ from bench.about import suite_info, system_info
 from bench.answering import (
     Answers,
     Kept,
-    answer_lines,
     answers_apart,
     answers_here,
     measure_answers,
+    rows_of,
 )
+from bench.answers.files import answer_lines
 from bench.child import Deadline
 from bench.config import Experiment, System
 from bench.environment import environment
@@ -185,7 +186,7 @@ def run_cell(
     place = (suite.name, suite.split, system.name)
     done.runs[place] = run
     if said is not None and options.with_text:
-        done.answers[place] = answer_lines(suite, system, said)
+        done.answers[place] = answer_lines(rows_of(suite, system, said))
     answers_name, answers_digest = save_answers(place, done, folder)
     return Cell(
         suite=suite.name,

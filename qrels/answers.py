@@ -12,7 +12,7 @@ from qrels.errors import DataError, UsageError
 from qrels.files import shown
 
 MEASURES = (
-    "F1", "EM", "Containment", "AbstainedRightly", "ContextRecall", "GroundedWords",
+    "F1", "EM", "Containment", "Abstained", "AbstainedRightly", "ContextRecall", "GroundedWords",
 )  # fmt: skip
 """What is measured of answers unless somebody says otherwise."""
 

@@ -1,5 +1,8 @@
 """What a report says of generated answers: what limits them, and how fast they come."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reports.sections import joined
 from reports.standing import Standing, mean, percentile, shown
 from reports.table import escape, markdown
@@ -34,6 +37,32 @@ EXPLAINED = (
     "relevant. What a system lacks of its ceiling is its retrieval's loss; what the ceiling lacks "
     "of 1 is the generator's, in {}."
 )
+
+
+def abstention(standing: Standing) -> str:
+    """How often each system says nothing, and how often it should; where both were measured."""
+    rows = []
+    for cell in (*standing.cells, *standing.bounds):
+        if not {"Abstained", "AbstainedRightly"} <= cell.values.keys():
+            continue
+        silent, right = (np.array(cell.values[f"Abstained{end}"]) == 1 for end in ("", "Rightly"))
+        missing = silent == right  # only there are both or neither right
+        rows.append([
+            escape(cell.system),
+            f"{silent.sum()} of {len(silent)}",
+            share(silent & missing, silent),
+            share(silent & missing, missing),
+            share(silent & ~missing, ~missing),
+        ])  # fmt: skip
+    if not rows:
+        return ""
+    header = ["system", "abstained", "rightly (precision)", "of the unanswerable (recall)",
+              "of the others"]  # fmt: skip
+    return markdown(header, rows, "lrrrr")
+
+
+def share(some: NDArray[np.bool_], of: NDArray[np.bool_]) -> str:
+    return f"{figure(some.sum() / of.sum())} ({some.sum()} of {of.sum()})" if of.any() else NONE
 
 
 def speed(standing: Standing) -> str:

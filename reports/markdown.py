@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, Callable[[Standing], str]] = {
     "Floor and ceiling": answers.bounds,
     "Other measures": sections.measures,
     "Failures": sections.failures,
+    "Abstention": answers.abstention,
     "Latency": sections.latency,
     "Generation": answers.speed,
     "Build, size and throughput": sections.costs,

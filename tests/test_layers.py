@@ -20,7 +20,7 @@ ALLOWED = {
 }
 HEAVY = {
     "bm25s", "faiss", "matplotlib", "pandas", "rank_bm25", "scipy", "sentence_transformers",
-    "sklearn", "torch", "transformers",
+    "nltk", "rouge_score", "sacrebleu", "sklearn", "torch", "transformers",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def context_precision(found: Answered) -> Values:
 def context_recall(found: Answered) -> Values:
     """Share of the relevant passages that were given; 0 where none is relevant, as R@k."""
     rows = zip(found.contexts, relevant_ids(found), strict=True)
-    return _array(_share(set(right), {each.doc_id for each in given}) for given, right in rows)
+    return _array(_share(right, {each.doc_id for each in given}) for given, right in rows)
 
 
 def citation_precision(found: Answered) -> Values:
@@ -40,7 +40,7 @@ def citation_recall(found: Answered) -> Values:
     Where none is relevant, 1 if nothing is cited and 0 otherwise.
     """
     rows = zip(found.answers, relevant_ids(found), strict=True)
-    return _array(_share(set(right), said.citations, not said.citations) for said, right in rows)
+    return _array(_share(right, said.citations, not said.citations) for said, right in rows)
 
 
 def _share(part: Collection[str], whole: Collection[str], otherwise: bool = False) -> float:

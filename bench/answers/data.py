@@ -1,6 +1,6 @@
 """What is measured of answers: the questions, what was said, and what is known of them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,7 @@ class Answered:
     golds: Sequence[Sequence[str]]
     unanswerable: NDArray[np.bool_]
     contexts: Sequence[Sequence[Passage]]
-    relevant: Sequence[Collection[str]] | None = None
+    relevant: Sequence[Set[str]] | None = None
 
     def __len__(self) -> int:
         return len(self.questions)
@@ -57,7 +57,7 @@ def against_gold(found: Answered, score: Callable[[str, Sequence[str]], float]) 
     return np.array([value(*row) for row in rows], np.float64)
 
 
-def relevant_ids(found: Answered) -> Sequence[Collection[str]]:
+def relevant_ids(found: Answered) -> Sequence[Set[str]]:
     """The relevant passages of each question; UsageError where there are no qrels."""
     if found.relevant is None:
         raise UsageError("measures of contexts and citations need qrels, which these answers lack")

@@ -53,8 +53,12 @@ NAMES = ("suite", "split", "system", "query_id")
 
 def write_answers(path: Path, rows: Iterable[AnswerRow]) -> None:
     """Write the rows, gzipped where the name ends in .gz; whole or not at all."""
-    lines = (json.dumps(asdict(row), ensure_ascii=False) for row in rows)
-    write_whole(path, "".join(f"{line}\n" for line in lines))
+    write_whole(path, answer_lines(rows))
+
+
+def answer_lines(rows: Iterable[AnswerRow]) -> str:
+    """The text of a file of answers."""
+    return "".join(f"{json.dumps(asdict(row), ensure_ascii=False)}\n" for row in rows)
 
 
 def read_answers(path: Path) -> list[AnswerRow]:

@@ -75,8 +75,9 @@ def blind(
     infos: list[SuiteInfo] = []
     groups: list[list[list[AnswerRow]]] = []
     for place, questions in _by_suite(rows).items():
-        drawn = sorted(rng.permutation(len(questions))[:n].tolist())
-        part = {name: questions[name] for name in (list(questions)[i] for i in drawn)}
+        names = list(questions)
+        drawn = sorted(rng.permutation(len(names))[:n].tolist())
+        part = {names[i]: questions[names[i]] for i in drawn}
         infos.append(_info(place, part, known.get(place)))
         groups += [_same(answers) for answers in part.values()]
     mixed = [groups[i] for i in rng.permutation(len(groups))]

@@ -100,11 +100,11 @@ def test_verdicts_fill_in_the_sheet():
 
 def test_agreement_with_the_gold_labels():
     """Right, wrong, rightly silent, wrongly not: the judge errs once, and once is not read."""
-    rated = with_verdicts(ROWS, [Verdict(5, ""), Verdict(4, ""), Verdict(4, ""), Verdict(1, "")])
+    rated = with_verdicts(ROWS, [Verdict(5, ""), Verdict(4, ""), Verdict(4, ""), Verdict(3, "")])
     found = against_labels(rated, 1, 5)
     assert (found.items, found.same) == (4, 0.75)
     assert found.kappa == pytest.approx((0.75 - 0.5) / 0.5)
     unread = with_verdicts(
-        rated, [Verdict(5, ""), Verdict(None, ""), Verdict(4, ""), Verdict(1, "")]
+        rated, [Verdict(5, ""), Verdict(None, ""), Verdict(4, ""), Verdict(2, "")]
     )
     assert against_labels(unread, 1, 5)[:3] == (3, 1.0, 1.0)

@@ -9,7 +9,7 @@ from bench.answers import ANSWER_MEASURES, answer_measure, grounded
 from bench.answers.abstention import abstention
 from qrels.errors import UsageError
 
-PASSAGES = {"d1": "The cat sleeps. It dreams of mice.", "d2": "Dogs bark at night."}
+PASSAGES = {"d1": "The cat sleeps. It dreams of mice.", "d2": "Dogs bark at night. Dogs bark."}
 
 
 def values(name, found):
@@ -151,6 +151,7 @@ def test_rates_that_divide_by_nothing_are_none(answered):
 GROUNDED = {  # answer, share of its words in PASSAGES
     "all": ("A cat dreams", 1),
     "half": ("cat barks", 0.5),
+    "there-more-often": ("dogs sing", 0.5),
     "more-often-than-there": ("cat cat cat", 1 / 3),
     "across-passages": ("dogs, mice", 1),
     "nothing-said": ("", 1),

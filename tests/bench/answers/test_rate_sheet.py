@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.answers.files import AnswerRow
-from bench.answers.items import MEASURE, Item, blind
+from bench.answers.items import MEASURE, blind
 from bench.answers.ratings import collected, item_means, page, rated_record
 from bench.answers.sheet import (
     COLUMNS,
@@ -138,7 +138,8 @@ HOSTILE = ["=1+1", "+1", "-1", "@x", "\t=1", "'=1", "a\n=1", 'a"b', "a,b;c", "=H
 def test_no_cell_is_a_formula(text):
     """Whatever a model or a suite says, no cell begins as a formula does."""
     row = AnswerRow(text, text, text, text, gold=(text, text))
-    sheet = to_csv(empty_sheet(blind([row], SCALE, 3)))
+    rows = [replace(one, comment=text) for one in empty_sheet(blind([row], SCALE, 3))]
+    sheet = to_csv(rows)
     assert sheet.startswith("\ufeff")
     header, cells = csv.reader(io.StringIO(sheet.removeprefix("\ufeff"), newline=""))
     assert tuple(header) == COLUMNS
@@ -292,7 +293,6 @@ def test_the_page_has_means_and_agreement(key):
     assert "alpha (" not in page(key, alone, rated_record(key, item_means(alone.values), seed=3))
 
 
-def test_an_item_is_plain_data():
-    """Items compare by value, which the key's reader relies on."""
-    assert Item("a_1", "s", "t", "q", ("x",)) == Item("a_1", "s", "t", "q", ("x",))
-    assert np.isnan(item_means(np.array([[np.nan]]))).all()
+def test_an_item_that_nobody_rated_has_no_mean():
+    """It is NaN, not 0."""
+    assert np.isnan(item_means(np.array([[np.nan, 2.0]]))).tolist() == [True, False]

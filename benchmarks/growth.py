@@ -31,8 +31,11 @@ QUICK = (1_000, 3_000, 10_000)
 LARGEST = {"faiss HNSW32": 100_000}
 """Where building takes too long beyond; its curve ends there."""
 
-FITTED = 10_000
-"""Exponents are fitted from this size on, where fixed costs no longer tell."""
+FITTED = 10
+"""Exponents are fitted from the largest size over this on, where fixed costs tell least."""
+
+NOTICED = 10**6
+"""Bytes of memory beyond the corpus from which on anything is said of it."""
 
 QUERIES, DEPTH = 200, 10
 BEYOND = 100_000_000
@@ -48,9 +51,10 @@ def run(quick: bool) -> Result:
         timings=tuple(_timings(found)),
         facts=tuple(fact for name, by_size in found.items() for fact in _facts(name, by_size)),
         notes=(
-            f"Exponents are least-squares slopes on log-log axes from {FITTED:,} documents on: "
-            "1 doubles with the corpus. What they say of a hundred million assumes one machine "
-            "and the same text; nobody has run that here.",
+            "Exponents are least-squares slopes on log-log axes over the last factor of "
+            f"{FITTED} of sizes: 1 doubles with the corpus. Fixed costs pull them down, so what "
+            "they say of a hundred million comes with what growth in proportion would give. Both "
+            "assume one machine and the same text; nobody has run that here.",
             "Vectors are those of the hashing encoder, made by a script from the same text; "
             "synthetic vectors say little of how well HNSW finds.",
         ),
@@ -76,19 +80,24 @@ def _timings(found: Mapping[str, Mapping[int, Mapping[str, float]]]) -> Iterator
 
 
 def _facts(name: str, by_size: Mapping[int, Mapping[str, float]]) -> Iterator[Fact]:
-    sizes = sorted(by_size)
-    kept = [size for size in sizes if size >= FITTED]
-    largest = sizes[-1]
-    for cost, unit in (("build", "s"), ("search", "s"), ("memory", "GB")):
+    largest = max(by_size)
+    kept = sorted(size for size in by_size if size * FITTED >= largest)
+    for cost, (unit, factor) in UNITS.items():
+        at = by_size[largest][cost]
+        if cost == "memory" and at < NOTICED:
+            continue
         slope = fitted(kept, [by_size[size][cost] for size in kept])
-        at = by_size[largest][cost] / (QUERIES if cost == "search" else 1)
-        shown = {"search": ("ms a query", 1e3), "memory": ("GB", 1e-9)}.get(cost, (unit, 1.0))
-        beyond = at * (BEYOND / largest) ** slope * shown[1]
+        times = BEYOND / largest
+        likely, linear = (f"{at * factor * times**power:,.3g} {unit}" for power in (slope, 1.0))
         yield Fact(
-            f"{name}: {cost} at {largest:,}", at * shown[1], shown[0],
-            f"grows as n^{slope:.2f}; at {BEYOND:,}: about {beyond:,.3g} {shown[0]}"
+            f"{name}: {cost} at {largest:,}", at * factor, unit,
+            f"grows as n^{slope:.2f}; at {BEYOND:,} that is {likely}, in proportion {linear}"
             if len(kept) > 1 else "",
         )  # fmt: skip
+
+
+UNITS = {"build": ("s", 1.0), "search": ("ms a query", 1e3 / QUERIES), "memory": ("GB", 1e-9)}
+"""By cost its unit, and what a measured value is multiplied by."""
 
 
 def fitted(sizes: Sequence[float], values: Sequence[float]) -> float:

@@ -1,5 +1,6 @@
 """The compiled search against the same search in plain NumPy."""
 
+import pickle
 import subprocess
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -10,6 +11,7 @@ import pytest
 
 from qrels.data import Run
 from qrels.ranking import top_k
+from retrievers import create
 from retrievers.kernels import BLOCK, kept
 from retrievers.postings import AT_ONCE, Postings
 from retrievers.tokenise import Tokens
@@ -76,7 +78,30 @@ def test_it_finds_what_numpy_finds(n_docs, kind):
             tie_order = rng.permutation(n_docs).astype(np.int32)
             for allowed in (None, rng.random(n_docs) < 0.3, np.zeros(n_docs, np.bool_)):
                 found = postings.search(queries, k, tie_order, allowed)
-                assert same(found, expected(postings, queries, k, tie_order, allowed))
+                wanted = expected(postings, queries, k, tie_order, allowed)
+                assert same(found, wanted)
+                assert same(postings._plain(queries, k, tie_order, allowed), wanted)
+
+
+def test_one_query_of_a_saved_index_needs_no_compiler(toy_corpus, tmp_path):
+    """A process that loads an index and answers does not import numba, and answers the same."""
+    built = create("bm25")
+    built.index(toy_corpus)
+    built.save(tmp_path)
+    code = (
+        "import pickle, sys\n"
+        "from pathlib import Path\n"
+        "from retrievers import create\n"
+        f"corpus = pickle.loads({pickle.dumps(toy_corpus)!r})\n"
+        "found = create('bm25')\n"
+        f"found.load(Path({str(tmp_path)!r}), corpus)\n"
+        "docs, scores = found.search(['cat in the garden'], 3)\n"
+        "assert 'numba' not in sys.modules\n"
+        "print(docs.tolist(), scores.tolist())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    docs, scores = built.search(["cat in the garden"], 3)
+    assert done.stdout.strip() == f"{docs.tolist()} {scores.tolist()}"
 
 
 def test_scores_that_only_rise_fill_the_pool_again_and_again():

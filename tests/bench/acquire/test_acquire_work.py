@@ -351,7 +351,7 @@ def test_after_a_kill_the_same_command_goes_on(fake_hub, tmp_path, kill):
 def start(fake_hub, out):
     import bench
 
-    env = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(Path(bench.__file__).parents[1]), "HF_HUB_OFFLINE": "0"}
     return subprocess.Popen(
         [sys.executable, "-m", "bench", *command(fake_hub, out)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,

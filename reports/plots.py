@@ -185,7 +185,7 @@ def bounds(standing: Standing) -> "Figure | None":
         axes.annotate(figure(at), (at, row), (0, 9), textcoords="offset points", ha="center")
     axes.grid(visible=False, axis="y")
     axes.margins(y=0.25)
-    axes.set_xlabel(f"{shown(standing.headline)}: without retrieval, the system, gold passages")
+    axes.set_xlabel(f"{shown(standing.headline)}: floor, system, ceiling")
     return picture
 
 

@@ -332,8 +332,8 @@ def _check(record: Record) -> None:
 
 
 def _check_files(cell: Cell) -> None:
-    for name in filter(None, (cell.run_file, cell.answers_file)):
-        if not _is_inside(name):
+    for name in (cell.run_file, cell.answers_file):
+        if name is not None and not _is_inside(name):
             raise RecordError(f"{name!r} is no file within the result folder")
 
 

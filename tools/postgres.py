@@ -55,10 +55,10 @@ def programs() -> Path:
 @contextlib.contextmanager
 def started() -> Iterator[str]:
     """Inside, a server runs; its url."""
-    bin_folder, home = programs(), Path(tempfile.mkdtemp(prefix="pg-"))
+    found, home = programs(), Path(tempfile.mkdtemp(prefix="pg-"))
     try:
         identity = _unprivileged(home)
-        data = home / "data"
+        bin_folder, data = _reachable(found, home) if identity else found, home / "data"
         _do(home, identity, bin_folder / "initdb", "-D", data, "-U", "bench", "-A", "trust",
             "-E", "UTF8", "--locale=C", "--no-sync")  # fmt: skip
         options = f"-k {home} -c listen_addresses= -c fsync=off"
@@ -79,6 +79,17 @@ def _unprivileged(home: Path) -> dict[str, str | int | list[int]]:
     user = next((u for u in pwd.getpwall() if u.pw_name == "postgres"), pwd.getpwnam("nobody"))
     os.chown(home, user.pw_uid, user.pw_gid)
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _reachable(folder: Path, home: Path) -> Path:
+    """The programs where another user may run them: a package is copied, with its libraries."""
+    if BUNDLED not in folder.parts:
+        return folder
+    package = folder.parents[1]
+    for part in (package, package.with_name(f"{BUNDLED}.libs")):
+        if part.is_dir():
+            shutil.copytree(part, home / part.name)
+    return home / folder.relative_to(package.parent)
 
 
 def _do(home: Path, identity: dict[str, str | int | list[int]], *command: Path | str) -> None:

@@ -156,9 +156,16 @@ def test_a_bad_generator_fails_alone(suite, how, said):
     assert by_name["bm25+extractive"].error is None
 
 
-def test_the_same_comes_from_a_process_of_its_own(suite):
+def test_the_same_comes_from_a_process_of_its_own(suite, tmp_path, monkeypatch):
     """With a time limit, or isolated, the cells are those made here."""
-    fine = System("fine", "bm25", generator=PARROT)
+    (tmp_path / "tests_parrot.py").write_text(
+        "from generators.base import Answer\n"
+        "class Parrot:\n"
+        "    def generate(self, questions, contexts):\n"
+        "        return [Answer('jupiter')] * len(questions)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    fine = System("fine", "bm25", generator="tests_parrot:Parrot")
     here = run(suite, [ANSWERING, fine])
     apart = run(suite, [ANSWERING, fine], timeout=120.0, isolate=True)
     assert [replace(cell, cost=None) for cell in here.cells] == list(apart.cells)

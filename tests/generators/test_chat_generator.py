@@ -55,10 +55,10 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if play.barrier is not None:
                 play.barrier.wait(timeout=30)
-            self.play(step(json.loads(body)) if callable(step) else step)
         finally:
-            with play.lock:
+            with play.lock:  # before the answer, after which the next request may come
                 play.active -= 1
+        self.play(step(json.loads(body)) if callable(step) else step)
 
     def play(self, step):
         if step == HANG:

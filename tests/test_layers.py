@@ -17,6 +17,15 @@ ALLOWED = {
     "rerankers": {"qrels", "encoders", "retrievers"},
     "generators": {"qrels", "encoders", "retrievers"},
     "bench": {"qrels", "encoders", "retrievers", "rerankers", "generators", "reports"},
+    "training": {
+        "qrels",
+        "encoders",
+        "retrievers",
+        "rerankers",
+        "generators",
+        "bench",
+        "reports",
+    },
 }
 HEAVY = {
     "bm25s", "faiss", "matplotlib", "pandas", "rank_bm25", "scipy", "sentence_transformers",

@@ -310,7 +310,8 @@ def _costs(standing: Standing) -> list[tuple[Cell, Cost]]:
 
 def _missing(standing: Standing) -> str:
     """How many queries got no document at all, where any did, and Judged@k without those."""
-    cells = [cell for cell in standing.cells if cell.missing]
+    ranked = standing.suite.task == "retrieval"
+    cells = [cell for cell in standing.cells if cell.missing and ranked]
     counts = [f"{strong(cell.system)} for {count(cell.missing, 'query')}" for cell in cells]
     judged = [name for name in standing.columns if name.startswith("Judged")]
     shares = [

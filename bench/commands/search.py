@@ -63,7 +63,8 @@ def target_arguments(command: argparse.ArgumentParser) -> None:
     add(
         "--system",
         metavar="NAME",
-        help="retriever[+reranker][?key=value&...]; by default hybrid, or the file's own vectors",
+        help="retriever[+reranker][+generator][?key=value&...]; by default hybrid, or the vectors "
+        "that the file brings",
     )
     add("--rerank", metavar="NAME", help="a reranker for the system's best documents")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where models run")

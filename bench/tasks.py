@@ -61,11 +61,18 @@ def bounds(systems: Sequence[System]) -> list[System]:
         floor = "random" if getattr(kind, "needs_passages", False) else "none"
         own = [f"generator.{key}={json.dumps(v)}" for key, v in system.generator_params.items()]
         own += [f"context.{key}={json.dumps(v)}" for key, v in system.context.items()]
+        spelled = ranking_of(system).name != system.name
         for retriever in (floor, "gold"):
-            name = "?".join(filter(None, (f"{retriever}+{system.generator}", "&".join(own))))
-            found[name] = replace(
-                system, name=name, retriever=retriever, params={},
-                reranker=None, reranker_params={}, rerank_depth=RERANK_DEPTH,
+            spec = "?".join(filter(None, (f"{retriever}+{system.generator}", "&".join(own))))
+            bound = replace(
+                system, name=spec if spelled else f"{system.name}, {PASSAGES[retriever]}",
+                retriever=retriever, params={}, reranker=None, reranker_params={},
+                rerank_depth=RERANK_DEPTH,
             )  # fmt: skip
+            found.setdefault(spec, bound)
     taken = {system.name for system in systems}
-    return [system for name, system in found.items() if name not in taken]
+    return [bound for spec, bound in found.items() if not {spec, bound.name} & taken]
+
+
+PASSAGES = {"none": "no passages", "random": "random passages", "gold": "gold passages"}
+"""How the bounds of a system with a name of its own are called."""

@@ -104,6 +104,16 @@ def test_what_a_language_model_knows_by_itself_is_its_floor():
     assert len(bounds([ANSWERING, other])) == 4
 
 
+def test_bounds_are_named_after_their_system():
+    """By its spec where that is its name, and by its own name where it has one."""
+    names = [system.name for system in bounds([parse_system("bm25+extractive")])]
+    assert names == ["random+extractive", "gold+extractive"]
+    names = [system.name for system in bounds([replace(ANSWERING, name="mine")])]
+    assert names == ["mine, random passages", "mine, gold passages"]
+    both = [parse_system("bm25+extractive"), parse_system("gold+extractive")]
+    assert [system.name for system in bounds(both)] == ["random+extractive"]
+
+
 def test_the_record_holds_answers_beside_floor_and_ceiling(suite, tmp_path):
     """Measures per query, unanswerable ones among them, and the answers in a file."""
     record = run(suite, [ANSWERING], tmp_path)
@@ -241,6 +251,14 @@ def test_an_experiment_file_names_generators(tmp_path):
     assert [system.name for system in systems] == [
         "bm25+extractive?generator.threshold=0.1", "bm25+extractive?generator.threshold=0.2",
     ]  # fmt: skip
+
+
+def test_without_texts_there_is_no_file_of_answers(suite, tmp_path):
+    """Answers are texts, and so are those of the queries worth reading."""
+    record = run(suite, [ANSWERING], tmp_path, with_text=False)
+    assert not (tmp_path / "answers").exists()
+    assert all(cell.answers_file is None for cell in record.cells)
+    assert all(not one.answers and not one.gold for one in record.examples)
 
 
 def test_measures_are_taken_by_the_task_they_fit(suite):

@@ -12,7 +12,7 @@ COLUMN = Column("int", np.array([1.0, 5.0, 9.0, np.nan]))
 CORPUS = Corpus(list("abcd"), {"text": ["red cat", "red dog", "red", "red cow"]}, {"n": COLUMN})
 
 
-@pytest.mark.parametrize("name", ["bm25", "dense?encoder=hashing", "lsa?dimensions=2"])
+@pytest.mark.parametrize("name", ["bm25", "dense?encoder=hashing", "bm25f"])
 def test_it_is_the_retriever_under_the_filter(name):
     """Rankings and scores are the inner retriever's under the same conditions, others added."""
     plain, filtered = create(name), create("filtered", {"retriever": name, "where": ["n>=2"]})

@@ -35,15 +35,18 @@ Search = Callable[[Floats, int], NDArray[Any]]  # queries, k: documents (n_queri
 
 
 def run(quick: bool) -> Result:
-    """Every batch and k by one thread and by two; a growing corpus; float16 and int8."""
+    """Every batch and k by one thread and by two; a growing corpus; float16 and int8.
+
+    quick: one thread and the ten best alone; with more, a busy machine tells too little.
+    """
     size = 10_000 if quick else max(SIZES)
     matrix, queries = _vectors(size, 0), _vectors(max(BATCHES), 1)
     found: list[Timing] = []
     facts: list[Fact] = []
-    for number in (1, 2):
+    for number in (1,) if quick else (1, 2):
         with threads(number):
             sides = _sides(matrix)
-            for k in (10, 100):
+            for k in (10,) if quick else (10, 100):
                 for batch in BATCHES:
                     rounds = 5 if batch == max(BATCHES) else 15
                     work = _work(size, batch, k, number)

@@ -15,7 +15,7 @@ from bench.child import Deadline, ask_child, prepare, send
 from bench.config import System
 from bench.system import Built, make
 from encoders.base import device_scope
-from generators.base import Answer, Passage
+from generators.base import Answer, Generator, Passage
 from qrels.answers import gold_answers, unanswerable
 from qrels.data import ABSENT, Corpus, Run, Suite
 from qrels.errors import BenchError, PluginError
@@ -94,7 +94,6 @@ def answered(suite: Suite, said: Answers) -> Answered:
     """Answers beside what is known of their questions: gold answers and relevant passages."""
     relevant = suite.qrels.grades >= suite.rules.relevance_level
     ids = [*suite.corpus.doc_ids, *suite.qrels.extra_doc_ids]
-
     parts = [slice(*suite.qrels.indptr[row : row + 2]) for row in range(len(suite.queries))]
     return Answered(
         questions=suite.queries.texts,
@@ -136,22 +135,22 @@ class Kept:
     """The generator of the last system, which the next one may have too: loading takes long."""
 
     key: object = None
-    built: Built | None = None
+    generator: Generator | None = None
 
     def of(self, system: System, corpus: Corpus) -> Built:
         """The system's parts, the generator that is kept among them where it is the same."""
         built = make(system, corpus)
         key = [system.generator, dict(system.generator_params)]
-        if self.built is not None and self.key == key:
-            return built._replace(generator=self.built.generator)
+        if self.key == key:
+            return built._replace(generator=self.generator)
         self.close()
-        self.key, self.built = key, built
+        self.key, self.generator = key, built.generator
         return built
 
     def close(self) -> None:
-        if self.built is not None and isinstance(self.built.generator, Closes):
-            self.built.generator.close()
-        self.key = self.built = None
+        if isinstance(self.generator, Closes):
+            self.generator.close()
+        self.key = self.generator = None
 
 
 def answers_here(suite: Suite, system: System, run: Run, device: str, kept: Kept) -> Answers:

@@ -30,9 +30,10 @@ from bench.environment import environment
 from bench.locks import locked
 from bench.parts import parts
 from bench.plan import Plan
-from bench.plugins import code_digest, file_digest, foreign_code, is_plugin
+from bench.plugins import code_digest, foreign_code, is_plugin
 from encoders.cache import cache_folder
 from encoders.digests import folder_digest
+from qrels.content import sha256
 from qrels.data import Run, Suite
 from reports.record import Cell
 from reports.serial import RecordError, build, dumps
@@ -156,7 +157,7 @@ def _system(system: System) -> list[Any]:
 def _code(spec: str, found: type[Any]) -> str:
     """The digest of the file that a class is in, its own name where it has none."""
     try:
-        return file_digest(Path(inspect.getfile(found)))
+        return sha256(Path(inspect.getfile(found)))
     except (OSError, TypeError):
         return spec
 
@@ -203,6 +204,6 @@ def _content(value: object) -> str | None:
         path = Path(value) if isinstance(value, str) and value else None
         if path is not None and path.is_dir():
             return folder_digest(path)
-        return file_digest(path) if path is not None and path.is_file() else None
+        return sha256(path) if path is not None and path.is_file() else None
     except (OSError, ValueError):
         return None

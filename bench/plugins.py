@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.about import inner
 from bench.config import System
 from bench.parts import parts
+from qrels.content import sha256
 from retrievers import RETRIEVERS
 from retrievers.registry import Params, Registry, parse_spec
 
@@ -40,7 +41,7 @@ def foreign_code() -> list[str]:
         and isinstance(file := getattr(module, "__file__", None), str)
         and not file.startswith(installed)
     }
-    return [f"{file} {file_digest(Path(file))}" for file in sorted(files) if Path(file).is_file()]
+    return [f"{file} {sha256(Path(file))}" for file in sorted(files) if Path(file).is_file()]
 
 
 @cache
@@ -50,13 +51,5 @@ def code_digest() -> str:
     for name in OURS:
         root = Path(str(sys.modules[name].__file__)).parent
         for path in sorted(root.rglob("*.py")):
-            digest.update(
-                f"{name}/{path.relative_to(root).as_posix()} {file_digest(path)}\n".encode()
-            )
+            digest.update(f"{name}/{path.relative_to(root).as_posix()} {sha256(path)}\n".encode())
     return digest.hexdigest()
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from bench.config import System
 from bench.output import drafted
 from bench.system import Built, index, make, rerank, retrieve
 from encoders.cache import cache_folder
-from qrels.content import used
+from qrels.content import sha256, used
 from qrels.data import ABSENT, Column, Corpus, Filter, Run
 from qrels.errors import DataError, UsageError, unknown
 from qrels.plain import has_vectors, read_plain
@@ -151,7 +151,7 @@ def index_folder(system: System, corpus_digest: str) -> Path:
         "params": dict(system.params),
         "reranker": system.reranker,
         "reranker_params": dict(system.reranker_params),
-        "files": {name: digest_of(name) for name in system.params.values() if is_file(name)},
+        "files": {name: sha256(Path(name)) for name in system.params.values() if is_file(name)},
         "code": [code_of(RETRIEVERS, system.retriever), code_of(RERANKERS, system.reranker)],
     }
     text = json.dumps(key, sort_keys=True)
@@ -162,18 +162,12 @@ def code_of(registry: Registry, spec: str | None) -> str | None:
     """The digest of the file that a plug-in's class is in; None for built-ins, and for none."""
     if spec is None or (name := parse_spec(spec)[0]) in registry.builtins:
         return None
-    return digest_of(inspect.getfile(registry.load(name)))
+    return sha256(Path(inspect.getfile(registry.load(name))))
 
 
 def is_file(value: object) -> bool:
     """Whether a parameter names a file, whose content is then part of the index."""
     return isinstance(value, str) and len(value) < 1024 and Path(value).is_file()
-
-
-def digest_of(path: Path | str) -> str:
-    """The SHA-256 of a file's content."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def open_index(
@@ -219,7 +213,7 @@ def save_index(built: Built, folder: Path) -> int:
 def plain_corpus(path: Path) -> tuple[Corpus, str, System]:
     """Corpus, digest and default system of a plain file: its own embeddings where it has them."""
     corpus = read_plain(path)
-    digest = digest_of(path)
+    digest = sha256(path)
     if has_vectors(path):
         return corpus, digest, System("precomputed", "precomputed", {"path": str(path)})
     return corpus, digest, System("dense", "dense")

@@ -6,7 +6,6 @@ check out is encoded again, never used. Where the folder cannot be written, work
 """
 
 import hashlib
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +30,7 @@ from encoders.segments import (
     text_keys,
     vectors_of,
 )
+from qrels import content
 
 BLOCK = 1024
 """Texts encoded between two writes: what an interruption can lose."""
@@ -113,9 +113,7 @@ def cache_folder() -> Path:
     policy = _POLICY.get()
     if policy is not None and policy.folder is not None:
         return policy.folder
-    if named := os.environ.get("BENCH_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "retrieval-bench"
+    return content.cache_folder()
 
 
 def keeps_queries() -> bool:

@@ -10,6 +10,7 @@ BUILTINS: Mapping[str, str] = {
     "chat": "generators.chat:Chat",
     "extractive": "generators.extractive:Extractive",
     "fusion-in-decoder": "generators.seq2seq:FusionInDecoder",
+    "reader": "generators.reader:Reader",
     "seq2seq": "generators.seq2seq:Seq2Seq",
 }
 

@@ -1,22 +1,19 @@
 """Generators whose language model runs here: what they share."""
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from encoders.base import current_device
-from encoders.digests import folder_digest
 from encoders.language import broken_up, load_language, load_tokenizer, special_pattern
 from encoders.loading import source
 from generators.base import Answer, Passage
 from generators.decoding import FirstToken, Sampling, StopStrings, greedy, row_seed, until_end
 from generators.fitting import Prompt, batches
 from generators.int8 import int8_options, to_int8
+from generators.local import LocalModel
 from generators.prompts import abstains, cited, clean, without_citations
 from qrels.errors import UsageError, unknown
 
@@ -34,7 +31,7 @@ class Loaded(NamedTuple):
 
 
 @dataclass(eq=False)  # for its constructor, which stores and does no more
-class LanguageGenerator:
+class LanguageGenerator(LocalModel):
     """A generator whose subclass says how a prompt is made and what the model reads of it.
 
     model: a folder or a hub id with its *revision*; loaded on first use or by `load`, from
@@ -81,33 +78,6 @@ class LanguageGenerator:
             for row, reply in zip(rows, replies, strict=True):
                 answers[row] = self._answer(prompts[row], reply, waited)
         return [answers[row] for row in range(len(prompts))]
-
-    def load(self) -> None:
-        """Load the model now, so that no answer's time holds it."""
-        _ = self._loaded
-
-    def close(self) -> None:
-        """Let go of the model; the next use loads it again."""
-        vars(self).pop("_loaded", None)
-
-    def describe(self) -> dict[str, Any]:
-        """For the record; asks no hub and loads no weights."""
-        folder = Path(self.model)
-        if not folder.is_dir():
-            return {**self._parameters(), "source": "hub", "content": self.revision}
-        mine = {"model": folder.name, "source": "folder", "content": folder_digest(folder)}
-        return {**self._parameters(), **mine}
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of what decides the answers: parameters, and files or revision."""
-        return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self._parameters()
-
-    def _parameters(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_loaded"}
 
     @cached_property
     def _loaded(self) -> Loaded:

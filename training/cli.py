@@ -16,13 +16,19 @@ FINE, WRONG, INTERNAL, INTERRUPTED = 0, 2, 70, 130
 RECIPES: Mapping[str, str] = {
     "split": "training.data.split",
     "retriever": "training.retriever",
+    "reranker": "training.reranker",
+    "reader": "training.reader",
+    "cozyrag": "training.cozyrag",
+    "dpr": "training.dpr",
+    "dpr-t5": "training.dpr_t5",
 }
 """Each name's module; it has SUMMARY, the class OPTIONS and the function `main(options, say)`."""
 
 EPILOG = """\
 examples:
-  python -m training split --data ../shared/data/squad-v1.1-dev --out data/squad
-  python -m training retriever --data data/squad/train --validate data/squad/validate
+  python -m training split --data ../shared/data/squad-v1.1-dev --out trained/squad
+  python -m training retriever --data trained/squad/train --validate trained/squad/validate
+  python -m training reader --data trained/squad/train --validate trained/squad/validate --dropout 0
   python -m training retriever --config retriever.toml --set learning_rate=1e-5
   torchrun --nproc-per-node 2 -m training retriever --config retriever.toml
 

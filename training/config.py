@@ -69,6 +69,17 @@ class Options:
     mlflow: str = option("", "URI of an MLflow tracking store, to log there too")
 
 
+@dataclass(frozen=True)
+class DataOptions(Options):
+    """What every recipe takes that learns from a suite: which, and which to measure on."""
+
+    data: str = option("", "a suite, a .json file of SQuAD's format, or .jsonl pairs")
+    dataset_name: str = option("", "a SQuAD-format data set of the hub instead: squad, squad_v2")
+    split: str = option("", "the split of it to train on")
+    validate: str = option("", "a suite to measure on while training; none: no early stopping")
+    test: tuple[str, ...] = option((), "suites to measure on before and after, with commas")
+
+
 HARMLESS = frozenset({"out", "device", "log_every", "resume", "mlflow"})
 """Options that may differ where training goes on: they change neither batches nor weights."""
 

@@ -43,6 +43,12 @@ def begun(options: Options, say: Say) -> Iterator[Say]:
         yield say if world().first else lambda _: None
 
 
+def run(make_task: Callable[[Any, Say], Task], options: Options, say: Say) -> None:
+    """All of a recipe. make_task: what it makes of its own options."""
+    with begun(options, say) as tell:
+        train(make_task(options, tell), options, tell)
+
+
 def train(task: Task, options: Options, say: Say = lambda _: None) -> Progress:
     """Train, or go on training, until all steps are done or it gets no better.
 
@@ -153,6 +159,8 @@ def look(work: Work, log: Log | None, tracker: Tracker) -> None:
     tracker.numbers(done.step, {name.replace("@", "_at_"): value})
     if log is not None:
         log.add({"step": done.step, "measure": name, "value": value})
+        for row in work.task.notes() if work.task.notes is not None else ():
+            log.add({"step": done.step, **row})
 
 
 def measured(work: Work, measure: Callable[[], float]) -> float:

@@ -16,85 +16,56 @@ would share nothing with the four that train no sentence-transformers model. Its
 and what is saved here is one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from qrels.errors import DataError, UsageError
-from training.config import Options, option
+from qrels.errors import UsageError
+from training.config import option
+from training.pairs import (
+    Inputs,
+    Pairs,
+    RankingOptions,
+    Say,
+    Texts,
+    batch_inputs,
+    make_pairs,
+    pair_batches,
+    row_lengths,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from qrels.data import Suite
+    from qrels.data import Run, Suite
     from training.task import Batch, Loss, Task
 
 SUMMARY = "fine-tune a bi-encoder on questions and the passages that answer them"
 
-LEAST = 4
-"""Questions a batch at least; the few left at an epoch's end would have few passages to tell from,
-and are in other batches in other epochs."""
-
 MODEL_FILES = ("*.json", "*.model", "*.safetensors", "*.txt")
 """What is taken from the hub: no weights in other formats."""
 
-Say = Callable[[str], None]
 Model = Any  # sentence_transformers.SentenceTransformer, which types its own way
 
 
 @dataclass(frozen=True)
-class OPTIONS(Options):
+class OPTIONS(RankingOptions):
     """What `retriever` takes beside what every recipe does."""
 
     out: str = option("trained/retriever", "folder of the log, the checkpoints and the model")
     model: str = option("minilm", "what to begin with: minilm, a folder or a hub id")
-    data: str = option("", "a suite, a .json file of SQuAD's format, or .jsonl pairs")
-    dataset_name: str = option("", "a SQuAD-format data set of the hub instead: squad, squad_v2")
-    split: str = option("", "the split of it to train on")
-    validate: str = option("", "a suite to measure on while training; none: no early stopping")
-    test: tuple[str, ...] = option((), "suites to measure on before and after, with commas")
-    measure: str = option("nDCG@10", "what is measured")
-    fields: tuple[str, ...] = option((), "fields that make a passage; all, if none are named")
     query_prompt: str = option("", "goes before each question")
     passage_prompt: str = option("", "goes before each passage")
     max_length: int = option(0, "tokens a text at most; 0: the model's own limit", least=0)
     temperature: float = option(0.05, "of the cosines; smaller: harder", least=1e-4)
-    negatives: int = option(1, "hard negatives a question", least=0)
-    negatives_from: str = option("bm25", "the system they come from: retriever[+reranker]")
-    negatives_depth: int = option(50, "how deep in its ranking", least=1)
-    negatives_margin: float = option(
-        0.95, "the share of the relevant passage's score that a negative has at most", least=0
-    )
-
-
-class Pairs(NamedTuple):
-    """Rows to train on: questions and positions of passages, one each.
-
-    relevant: all passages that are relevant to the question; negatives: hard ones, of no
-    question's relevant ones.
-    """
-
-    questions: list[str]
-    positives: list[int]
-    relevant: list[frozenset[int]]
-    negatives: list[list[int]]
-
-
-class Inputs(NamedTuple):
-    """One process's share of a batch, and the place of each question's passage in all of it."""
-
-    questions: "Mapping[str, Tensor]"
-    passages: "Mapping[str, Tensor]"
-    targets: "Tensor"
 
 
 def main(options: OPTIONS, say: Say) -> None:
     """Train as *options* say."""
-    from training.loop import begun, train
+    from training.loop import run
 
-    with begun(options, say) as tell:
-        train(make_task(options, tell), options, tell)
+    run(make_task, options, say)
 
 
 def make_task(options: OPTIONS, say: Say) -> "Task":
@@ -102,7 +73,6 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from bench.metrics import parse_measure
     from encoders.digests import folder_digest
     from encoders.loading import loading
-    from training.batching import epoch_batches
     from training.data.sources import load
     from training.task import Task
 
@@ -113,20 +83,9 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     with loading("model", options.model):
         base = base_folder(options.model)
         model = load_model(base, options)
-    pairs = make_pairs(suite, options, say)
+    pairs = make_pairs(suite, options, say, options.query_prompt)
     passages = passage_texts(suite, options)
-    lengths = row_lengths(model, pairs, passages, options)
-
-    def batches(epoch: int) -> list[list[int]]:
-        found = epoch_batches(
-            lengths, options.batch_size, options.batch_tokens, options.seed, epoch, clash
-        )
-        least = min(LEAST, options.batch_size, len(pairs.questions))
-        return [batch for batch in found if len(batch) >= least]
-
-    def clash(row: int, batch: list[int]) -> bool:
-        own, target = pairs.relevant[row], pairs.positives[row]
-        return any(target in pairs.relevant[r] or pairs.positives[r] in own for r in batch)
+    lengths = lengths_of(model, pairs, passages) if options.batch_tokens else []
 
     def test() -> dict[str, float]:
         return {f"{options.measure}, {s.name}": measure(model, s, options) for s in tests}
@@ -134,7 +93,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     return Task(
         name="retriever",
         model=model,
-        batches=batches,
+        batches=lambda epoch: pair_batches(pairs, lengths, options, epoch),
         collate=lambda rows: collate(model, pairs, passages, rows),
         loss=lambda inputs: loss_of(model, inputs, options.temperature),
         save=lambda folder: model.save_pretrained(str(folder), create_model_card=False),
@@ -180,49 +139,18 @@ def load_model(folder: Path, options: OPTIONS) -> Model:
     return model.float()
 
 
-def make_pairs(suite: "Suite", options: OPTIONS, say: Say) -> Pairs:
-    """A row for each judgement that calls a passage relevant, with its hard negatives."""
-    from training.mining import mine, relevant_documents
-
-    relevant = relevant_documents(suite)
-    rows = [(query, doc) for query, docs in enumerate(relevant) for doc in sorted(docs)]
-    if not rows:
-        raise DataError(f"{suite.name} ({suite.split}): no question has a relevant passage")
-    if without := sum(not docs for docs in relevant):
-        say(f"{without:,} of {len(relevant):,} questions have no relevant passage and are left out")
-    negatives: Sequence[list[int]] = [[] for _ in relevant]
-    if options.negatives:
-        mined = mine(
-            suite,
-            options.negatives_from,
-            options.negatives,
-            options.negatives_depth,
-            options.negatives_margin,
-        )
-        negatives = mined.negatives
-        say(f"hard negatives by {options.negatives_from}: {mined.without:,} questions have none")
-    return Pairs(
-        [options.query_prompt + suite.queries.texts[query] for query, _ in rows],
-        [doc for _, doc in rows],
-        [relevant[query] for query, _ in rows],
-        [negatives[query] for query, _ in rows],
-    )
-
-
 def passage_texts(suite: "Suite", options: OPTIONS) -> list[str]:
     """What the model reads of each document, as the retriever `dense` joins it."""
     texts = suite.corpus.joined(options.fields or None)
     return [options.passage_prompt + text for text in texts]
 
 
-def row_lengths(model: Model, pairs: Pairs, passages: Sequence[str], options: OPTIONS) -> list[int]:
-    """Tokens of each row, its question and its passages; 1 where batches have no limit of them."""
-    if not options.batch_tokens:
-        return [1] * len(pairs.questions)
-    long = [len(ids) for ids in token_ids(model, passages)]
-    asked = [len(ids) for ids in token_ids(model, pairs.questions)]
-    rows = zip(asked, pairs.positives, pairs.negatives, strict=True)
-    return [length + sum(long[doc] for doc in (own, *others)) for length, own, others in rows]
+def lengths_of(model: Model, pairs: Pairs, passages: Sequence[str]) -> list[int]:
+    """Tokens of each row, its question and its passages."""
+    asked, long = (
+        [len(ids) for ids in token_ids(model, texts)] for texts in (pairs.questions, passages)
+    )
+    return row_lengths(pairs, asked, long)
 
 
 def token_ids(model: Model, texts: Sequence[str]) -> list[list[int]]:
@@ -233,34 +161,14 @@ def token_ids(model: Model, texts: Sequence[str]) -> list[list[int]]:
 
 
 def collate(model: Model, pairs: Pairs, passages: Sequence[str], rows: Sequence[int]) -> "Batch":
-    """This process's questions and passages, padded.
-
-    The passages of the whole batch are the questions' own, then their hard negatives, none twice
-    and none that is relevant to any question of the batch.
-    """
-    import torch
-
-    from training.distributed import offset, share
+    """This process's questions and passages, padded."""
     from training.task import Batch
 
-    every = batch_passages(pairs, rows)
-    questions = padded(model, [pairs.questions[row] for row in share(rows)])
-    documents = padded(model, [passages[doc] for doc in share(every)])
-    start = offset(len(rows))
-    targets = torch.arange(start, start + len(share(rows)))
-    tokens = questions["input_ids"].numel() + documents["input_ids"].numel()
-    return Batch(Inputs(questions, documents, targets), tokens)
+    inputs = batch_inputs(pairs, passages, rows, lambda texts, _: padded(model, texts))
+    return Batch(inputs, inputs.tokens)
 
 
-def batch_passages(pairs: Pairs, rows: Sequence[int]) -> list[int]:
-    """The passages of a batch: the questions' own in their order, then the hard negatives."""
-    own = [pairs.positives[row] for row in rows]
-    relevant = frozenset().union(*(pairs.relevant[row] for row in rows))
-    hard = dict.fromkeys(doc for row in rows for doc in pairs.negatives[row])
-    return [*own, *(doc for doc in hard if doc not in relevant)]
-
-
-def padded(model: Model, texts: Sequence[str]) -> dict[str, "Tensor"]:
+def padded(model: Model, texts: Sequence[str]) -> Texts:
     """Token ids and masks, int64 (n_texts, longest)."""
     return dict(
         model.tokenizer(
@@ -300,7 +208,14 @@ def unit(model: Model, texts: "Mapping[str, Tensor]") -> "Tensor":
 
 def measure(model: Model, suite: "Suite", options: OPTIONS) -> float:
     """The mean of the measure over a suite's queries, all of its documents ranked."""
-    from training.measuring import means, nearest
+    from training.measuring import means
+
+    return means(suite, ranked(model, suite, options), [options.measure])[options.measure]
+
+
+def ranked(model: Model, suite: "Suite", options: OPTIONS) -> "Run":
+    """The suite's documents nearest to each of its questions."""
+    from training.measuring import nearest
 
     def vectors(texts: Sequence[str]) -> Any:  # float32 (n_texts, dimension)
         return model.encode(
@@ -308,5 +223,4 @@ def measure(model: Model, suite: "Suite", options: OPTIONS) -> float:
         )
 
     questions = vectors([options.query_prompt + text for text in suite.queries.texts])
-    run = nearest(questions, vectors(passage_texts(suite, options)), suite)
-    return means(suite, run, [options.measure])[options.measure]
+    return nearest(questions, vectors(passage_texts(suite, options)), suite)

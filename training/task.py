@@ -1,6 +1,6 @@
 """What a recipe gives to the loop: a model, batches, a loss, and how to measure and save."""
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,8 +38,9 @@ class Task:
     batches(epoch): the batches of all processes together, as collections of rows, the same for
     the same epoch. collate(rows): this process's share of one (`distributed.share`). before_step
     is called with the number of finished steps. measure: a harness measure, higher is better;
-    test: more of them, taken before the first step and of the best model. save(folder): the model
-    in files that load back by path; card: what its model card says beside the results.
+    notes: rows for the log about what was measured last; test: more measures, taken before the
+    first step and of the best model. save(folder): the model in files that load back by path;
+    card: what its model card says beside the results.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Task:
     data_digest: str
     measure_name: str = ""
     measure: Callable[[], float] | None = None
+    notes: Callable[[], Iterable[Mapping[str, Any]]] | None = None  # JSON values
     test: Callable[[], Mapping[str, float]] | None = None
     before_step: Callable[[int], None] | None = None
     card: Mapping[str, str] = field(default_factory=dict)

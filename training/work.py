@@ -120,13 +120,17 @@ def set_dropout(model: torch.nn.Module, share: float) -> None:
     for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = share
+        for name, value in list(vars(part).items()):
+            if name.endswith("dropout") and isinstance(value, float):
+                setattr(part, name, share)  # T5's attention holds a number
 
 
 def checkpoint_activations(model: torch.nn.Module) -> None:
     """Let every transformer in *model* compute its activations again in the backward pass."""
     from transformers import PreTrainedModel
 
-    able = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    able = [part for part in parts if part.supports_gradient_checkpointing]  # DPR's BERT, not DPR
     if not able:
         raise UsageError("checkpointing=true: this model has no part that can do so")
     for part in able:

@@ -1,6 +1,7 @@
 """A tiny bi-encoder and suites whose questions it can learn, made on the spot."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,3 +87,73 @@ def write_squad(folder, articles):
         (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "qrels" / "test.tsv").write_text("\n".join(qrels) + "\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bert_of(tmp_path_factory):
+    """bert_of(words) saves a random BERT of 32 dimensions that knows these words; its folder."""
+    return lambda words: write_bert(tmp_path_factory.mktemp("bert") / "model", words)
+
+
+def write_bert(folder, words):
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(3)
+    vocabulary = {word: i for i, word in enumerate(dict.fromkeys([*SPECIAL, *words]))}
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=64, max_position_embeddings=64, hidden_dropout_prob=0.05,
+        attention_probs_dropout_prob=0.05, initializer_range=0.1,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    special = {f"{token[1:-1].lower()}_token": token for token in SPECIAL}
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        **special,
+    )
+    made.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def goes_on(monkeypatch):
+    """goes_on(run, options, at) trains whole, and again with Ctrl-C in the step after *at* steps
+    and once more; weights, losses and measures must be the same to the last bit."""
+    from training import step
+    from training.log import read_log
+
+    real = step.backward
+
+    def told(out):
+        return [{key: row.get(key) for key in ("step", "loss", "value")} for row in read_log(out)]
+
+    def check(run, options, at):
+        def interrupted(work, rows):
+            found = real(work, rows)
+            if work.progress.step == at:
+                raise KeyboardInterrupt
+            return found
+
+        whole = run(replace(options, out=f"{options.out}-whole"))
+        with monkeypatch.context() as patch:
+            patch.setattr(step, "backward", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                run(options)
+        out = run(options)
+        names = [path.relative_to(whole) for path in (whole / "model").rglob("*.safetensors")]
+        assert names
+        for name in names:
+            assert (out / name).read_bytes() == (whole / name).read_bytes()
+        assert told(out / "log.jsonl") == told(whole / "log.jsonl")
+
+    return check

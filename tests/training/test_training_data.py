@@ -159,6 +159,17 @@ def test_the_written_suites_are_read_back_the_same(squad_folder, tmp_path):
         assert len(load_suite(tmp_path / name, f"{name} answers").queries) == len(part.queries)
 
 
+def test_fewer_questions_to_test_on_keep_every_passage(squad_folder, tmp_path):
+    """The other parts stay whole."""
+    sizes = ["--train", "3", "--validate", "1", "--test", "2", "--test-questions", "6"]
+    assert main(["split", "--data", str(squad_folder), "--out", str(tmp_path / "o"), *sizes]) == 0
+    whole = split_by_article(load_suite(squad_folder), 3, 1, 2)
+    found = {name: load_suite(tmp_path / "o" / name) for name in whole}
+    assert [found[name].digest == part.digest for name, part in whole.items()] == [1, 1, 0]
+    assert found["test"].corpus.doc_ids == whole["test"].corpus.doc_ids
+    assert found["test"].queries.query_ids == whole["test"].queries.query_ids[::4]
+
+
 def test_an_unanswerable_question_stays_in_its_part(tmp_path):
     """A question without a judgement is in the suite that is written, as unanswerable."""
     suite = read_squad(written(tmp_path / "s.json", squad()))

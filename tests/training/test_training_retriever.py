@@ -15,10 +15,11 @@ from bench.runner import measure_run
 from bench.system import search_suite
 from qrels.errors import DataError, UsageError
 from qrels.suites import load_suite
-from training import retriever, step
+from training import retriever
 from training.cli import main
 from training.log import read_log
-from training.retriever import OPTIONS, Pairs, batch_passages, make_pairs, make_task
+from training.pairs import Pairs, batch_passages, make_pairs
+from training.retriever import OPTIONS, make_task
 
 
 @pytest.fixture
@@ -56,25 +57,9 @@ def test_the_trained_model_ranks_better_and_loads_by_path(options, squad_folder)
         assert part in card
 
 
-def test_interrupted_training_of_a_real_model_goes_on_bit_for_bit(options, tmp_path, monkeypatch):
+def test_interrupted_training_goes_on_bit_for_bit(options, goes_on):
     """With dropout and hard negatives, stopped in the middle of an epoch: the same file."""
-    options = replace(options, num_epochs=2)
-    whole = run(replace(options, out=str(tmp_path / "whole")))
-    real = step.backward
-
-    def interrupted(work, rows):
-        if work.progress.step == 13:
-            raise KeyboardInterrupt
-        return real(work, rows)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(step, "backward", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            run(options)
-    out = run(options)
-    name = "model/model.safetensors"
-    assert (out / name).read_bytes() == (whole / name).read_bytes()
-    assert sum("loss" in row for row in read_log(out / "log.jsonl")) > 13
+    goes_on(run, replace(options, num_epochs=2), at=13)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +156,7 @@ def test_a_limit_of_tokens_below_one_row_is_refused(options):
 def test_prompts_go_before_the_texts(options):
     """What is trained with a prompt is measured with it, and read with it by `encoders`."""
     options = replace(options, query_prompt="w1 ", passage_prompt="w2 ", negatives=0)
-    pairs = make_pairs(load_suite(options.data), options, lambda _: None)
+    pairs = make_pairs(load_suite(options.data), options, lambda _: None, options.query_prompt)
     assert all(text.startswith("w1 ") for text in pairs.questions)
     texts = retriever.passage_texts(load_suite(options.data), options)
     assert all(text.startswith("w2 ") for text in texts)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from bench.output import drafted
 from qrels.answers import picked
 from qrels.beir import write_corpus, write_queries
-from qrels.data import ABSENT, Column, Corpus, Qrels, Queries, Suite
+from qrels.data import Column, Corpus, Queries, Suite
 from qrels.errors import DataError, UsageError
 from qrels.files import write_whole
-from qrels.positions import make_qrels
 from qrels.suites import digest
 from qrels.trec import write_qrels
 from training.config import option
+from training.data.sample import qrels_part, some_questions
 from training.data.sources import load
 
 SUMMARY = "split questions by article into suites to train, validate and test on"
@@ -40,6 +40,9 @@ class OPTIONS:
     train: int = option(36, "groups to train on", least=1)
     validate: int = option(4, "groups to validate on", least=0)
     test: int = option(8, "groups to test on", least=0)
+    test_questions: int = option(
+        0, "questions to test on, evenly spaced among those of the groups; 0: all", least=0
+    )
     seed: int = option(13, "decides which groups go where", least=0)
 
 
@@ -51,6 +54,8 @@ def main(options: OPTIONS, say: Callable[[str], None]) -> None:
     parts = split_by_article(
         suite, options.train, options.validate, options.test, options.seed, options.column
     )
+    if "test" in parts:
+        parts["test"] = some_questions(parts["test"], options.test_questions)
     for name, part in parts.items():
         write_suite(Path(options.out) / name, part)
         groups = {item[options.column] for item in part.queries.metadata}
@@ -158,17 +163,6 @@ def corpus_part(corpus: Corpus, keep: NDArray[np.bool_]) -> Corpus:
         {name: list(compress(texts, chosen)) for name, texts in corpus.fields.items()},
         {name: Column(c.kind, c.values[keep]) for name, c in corpus.metadata.items()},
         corpus.weights,
-    )
-
-
-def qrels_part(qrels: Qrels, asked: NDArray[np.bool_], keep: NDArray[np.bool_]) -> Qrels:
-    """The judgements of the queries where *asked*, of documents where *keep*, is true."""
-    rows = np.repeat(np.arange(len(qrels)), np.diff(qrels.indptr))
-    there = qrels.docs < len(keep)
-    held = asked[rows] & there & keep[np.where(there, qrels.docs, 0)]
-    new_rows, new_docs = (np.where(mask, np.cumsum(mask) - 1, ABSENT) for mask in (asked, keep))
-    return make_qrels(
-        new_rows[rows[held]], new_docs[qrels.docs[held]], qrels.grades[held], int(asked.sum())
     )
 
 

@@ -17,7 +17,9 @@ from qrels.positions import make_qrels, positions
 from qrels.suites import digest
 
 ARTICLE, STARTS, ANSWERS, IMPOSSIBLE = "article", "answer_starts", "answers", "is_impossible"
-"""Keys of a query's metadata: its article, where its answers begin, the answers, if it has none."""
+PARAGRAPH = "paragraph"
+"""Keys of a query's metadata: its article, where its answers begin, the answers, if it has none;
+the document that it was asked about, answer or not."""
 
 
 class Question(NamedTuple):
@@ -84,7 +86,10 @@ def suite_of(found: Iterable[Question], name: str, source: str) -> Suite:
     queries = Queries(
         [row.question_id for row in rows],
         [row.text for row in rows],
-        [_metadata(row) for row in rows],
+        [
+            _metadata(row, corpus.doc_ids[doc])
+            for row, doc in zip(rows, which.tolist(), strict=True)
+        ],
     )
     if len(set(queries.query_ids)) < len(queries):
         raise DataError(f"{source}: a question's id is there twice")
@@ -116,10 +121,11 @@ def _corpus(names: list[tuple[str, str]]) -> Corpus:
     return Corpus(ids, {"title": titles, "text": [text for _, text in names]})
 
 
-def _metadata(row: Question) -> dict[str, Any]:  # JSON values
+def _metadata(row: Question, doc_id: str) -> dict[str, Any]:  # JSON values
     return {
         ANSWERS: [] if row.impossible else row.answers,
         STARTS: [] if row.impossible else row.starts,
         IMPOSSIBLE: row.impossible,
         ARTICLE: row.article,
+        PARAGRAPH: doc_id,
     }

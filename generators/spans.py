@@ -5,7 +5,7 @@ each beginning *stride* tokens before the end of the one before. Source: Devlin 
 arXiv 1810.04805, which also has the null span: start and end at the first token, [CLS].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Pair = tuple[str, str]  # a question and a passage's text
+
+BLOCK = 1024
+"""Pairs that are tokenised at once: what the tokenizer gives is far larger than the windows."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,18 @@ def windows(tokenizer: Any, pairs: Sequence[Pair], limits: Limits) -> list[Windo
 
     tokenizer: a fast one of transformers. A question keeps at most a third of a window.
     """
-    if not pairs:
-        return []
+    blocks = (range(start, min(start + BLOCK, len(pairs))) for start in range(0, len(pairs), BLOCK))
+    return [window for block in blocks for window in block_windows(tokenizer, pairs, block, limits)]
+
+
+def block_windows(
+    tokenizer: Any, pairs: Sequence[Pair], block: range, limits: Limits
+) -> Iterator[Window]:
+    """The windows of the pairs whose numbers are in *block*."""
+    chosen = [pairs[number] for number in block]
     found = tokenizer(
-        shortened(tokenizer, [question for question, _ in pairs], limits.max_length // 3),
-        [text for _, text in pairs],
+        shortened(tokenizer, [question for question, _ in chosen], limits.max_length // 3),
+        [text for _, text in chosen],
         truncation="only_second",
         max_length=limits.max_length,
         stride=limits.stride,
@@ -85,16 +95,14 @@ def windows(tokenizer: Any, pairs: Sequence[Pair], limits: Limits) -> list[Windo
         return_offsets_mapping=True,
         return_token_type_ids=True,
     )
-    made = []
-    for row, pair in enumerate(found["overflow_to_sample_mapping"]):
+    for row, place in enumerate(found["overflow_to_sample_mapping"]):
         own = np.array([part == 1 for part in found.sequence_ids(row)])
         if own.any():
             ids, types, places = (
                 np.array(found[name][row], np.int32)
                 for name in ("input_ids", "token_type_ids", "offset_mapping")
             )
-            made.append(Window(pair, ids, types, int(own.argmax()), places[own]))
-    return made
+            yield Window(block[place], ids, types, int(own.argmax()), places[own])
 
 
 def shortened(tokenizer: Any, texts: Sequence[str], limit: int) -> list[str]:

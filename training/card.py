@@ -74,6 +74,18 @@ def results(task: Task, progress: Mapping[str, Any]) -> list[str]:
     return ["| measure | before training | after |", "|---|---|---|", *cells]
 
 
+def beside(**options: tuple[Any, Any]) -> str:
+    """What has to be given when a model is loaded: options whose value is not the default.
+
+    options: value and default of each, as its loader calls it, a dot written as two underscores.
+    """
+    found = {
+        key.replace("__", "."): value for key, (value, usual) in options.items() if value != usual
+    }
+    shown = ", ".join(f"`{key} = {toml(value)}`" for key, value in found.items())
+    return shown and f"; with {shown}"
+
+
 def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 

@@ -17,6 +17,8 @@ from qrels.files import read_toml, shown
 
 T = TypeVar("T")
 
+Say = Callable[[str], None]
+
 
 def option(
     default: Any,  # of the field's type
@@ -44,7 +46,7 @@ class Options:
     )
     batch_size: int = option(32, "rows a batch, over all processes", least=1)
     batch_tokens: int = option(
-        0, "tokens a batch at most, with padding, over all processes; 0: no limit", least=0
+        0, "tokens a batch, about, with padding, over all processes; 0: no limit", least=0
     )
     accumulate: int = option(1, "batches a step", least=1)
     clip: float = option(1.0, "longest gradient; 0: any", least=0)

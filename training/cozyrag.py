@@ -14,13 +14,13 @@ the bit. penalties=expected takes them from the probabilities. Two of them ask f
 the gold answer: keywords are its words, and what is as long as it is not too short.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qrels.errors import DataError
 from training import pairs, retriever
-from training.config import option
+from training.config import Say, option
 
 if TYPE_CHECKING:
     from qrels.data import Suite
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from training.task import Batch, Loss, Task
 
 SUMMARY = "train a bi-encoder and a causal language model by turns, on questions and answers"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from encoders.digests import model_digest
     from qrels.answers import answers_of
     from training.batching import epoch_batches
+    from training.card import beside
     from training.causal import about, load_parts, longest_prompts, measure, save_parts
     from training.data.sample import some_questions
     from training.data.sources import load
@@ -156,7 +155,13 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
             "generator": model_digest("generator", options.generator, None),
             "answers": f"{len(parts.rows):,} questions, penalties {options.penalties}",
             "load": "`encoders.load('FOLDER/encoder')`, `causal?model=FOLDER/generator` with "
-            f"template {options.template!r}",
+            f"template {options.template!r}"
+            + beside(
+                max_new_tokens=(options.max_new_tokens, None),
+                context_tokens=(options.context_tokens or None, None),
+                context__passages=(options.passages, None),
+                context__sentences=(options.sentences or None, None),
+            ),
         },
     )
 

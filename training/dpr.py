@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.config import option
+from training.config import Say, option
 from training.pairs import (
     Inputs,
     Pairs,
     RankingOptions,
-    Say,
     batch_inputs,
     make_pairs,
     pair_batches,

@@ -16,12 +16,12 @@ Source: Lewis et al. 2020, arXiv 2005.11401.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from qrels.errors import DataError
-from training.config import DataOptions, option
+from training.config import DataOptions, Say, option
 from training.dpr import loads
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from training.task import Batch, Loss, Task
 
 SUMMARY = "train DPR's question encoder and T5 together, on questions and answers"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -124,6 +122,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from bench.answers import answer_measure
     from qrels.answers import answers_of
     from training.batching import epoch_batches
+    from training.card import beside
     from training.data.sources import load
     from training.dual import origin
     from training.end_to_end import load_parts, measured, save_parts
@@ -167,7 +166,11 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
             f"{len(suite.corpus):,} passages",
             "load": f'{loads(options.max_length)}; `generator = "{options.form}"`, '
             '`generator_params = { model = "FOLDER/generator" }`, '
-            f"`context = {{ passages = {options.read} }}`",
+            f"`context = {{ passages = {options.read} }}`"
+            + beside(
+                generator__max_length=(options.generator_length or None, None),
+                generator__max_new_tokens=(options.max_answer, 64),
+            ),
         },
     )
 

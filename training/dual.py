@@ -23,6 +23,7 @@ from encoders.language import load_language, load_tokenizer
 from encoders.loading import loading, source
 from encoders.minilm import find_model
 from qrels.errors import UsageError
+from training.heads import check_length, unsaid
 
 Tokens = Mapping[str, Tensor]
 
@@ -53,6 +54,8 @@ def load_dual(question: str, context: str, max_length: int) -> Dual:
     vars(encoder).update(_queries=loaded["question"], _passages=loaded["context"])
     models = torch.nn.ModuleDict({side: model for side, (_, model) in loaded.items()})
     dual = Dual(encoder, models, {side: tokenizer for side, (tokenizer, _) in loaded.items()})
+    for model in models.values():
+        check_length(model, max_length)
     asked, told = (encode(dual, [""], side).shape[1] for side in BOTH)
     if asked != told:
         raise UsageError(f"question gives vectors of {asked} numbers, context of {told}")
@@ -75,19 +78,6 @@ def load_side(name: str, wanted: str) -> tuple[Any, Any]:  # transformers' own c
     made = getattr(transformers, wanted)(transformers.DPRConfig(**bert.config.to_dict()))
     made.base_model.bert_model.load_state_dict(bert.state_dict())
     return tokenizer, made.eval()
-
-
-@contextmanager
-def unsaid() -> Iterator[None]:
-    """Without transformers' report of weights that are not needed: a BERT's pooler."""
-    from transformers import logging
-
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
 
 
 def origin(kind: str, name: str) -> str:

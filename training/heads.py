@@ -1,6 +1,7 @@
 """A transformer with a head on top, to train further: what it begins with, how it is saved."""
 
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,27 +30,40 @@ def load(name: str, wanted: str, **options: Any) -> Headed:
     from encoders.loading import loading
     from training.retriever import base_folder
 
-    before = transformers.logging.get_verbosity()
-    with loading("model", name):
+    with loading("model", name), unsaid():
         folder = base_folder(name)
-        transformers.logging.set_verbosity(logging.ERROR)  # the head is to be new
-        try:
-            model = getattr(transformers, wanted).from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
-            )
-        finally:
-            transformers.logging.set_verbosity(before)
+        model = getattr(transformers, wanted).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, **options
+        )
     return Headed(model, load_tokenizer("model", str(folder), local_files_only=True), folder)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Without transformers' report of weights that are new or not needed: a head, a pooler."""
+    from transformers import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def limit(headed: Headed, max_length: int) -> None:
     """Let the tokenizer remember how many tokens are read; UsageError where it is too many."""
+    check_length(headed.model, max_length)
+    headed.tokenizer.model_max_length = max_length
+
+
+def check_length(model: Any, max_length: int) -> None:  # model: transformers' own class
+    """UsageError where *max_length* tokens are more than the model has positions for."""
     from encoders.language import positions_of
 
-    most = positions_of(headed.model) or max_length
+    most = positions_of(model) or max_length
     if max_length > most:
         raise UsageError(f"max_length = {max_length}; the model has positions for {most} tokens")
-    headed.tokenizer.model_max_length = max_length
 
 
 def save(headed: Headed, folder: Path) -> None:

@@ -21,14 +21,14 @@ import torch
 from bench.output import drafted
 from training import checkpoint as files
 from training.card import write_card
-from training.config import Options, as_table
+from training.config import Options, Say, as_table
 from training.distributed import joined, of_first, wait, world
 from training.log import Log, memory_bytes, plot, progress_line
 from training.resuming import kept_on_failure, resume, save
 from training.step import Done, update
 from training.task import Task
 from training.tracking import Tracker, tracking
-from training.work import CHECKPOINTS, MODEL, Progress, Say, Work, prepared, usable
+from training.work import CHECKPOINTS, MODEL, Progress, Work, prepared, usable
 
 
 @contextlib.contextmanager
@@ -211,5 +211,7 @@ def finish(work: Work, tracker: Tracker) -> None:
         for name in ("log.jsonl", "loss.png", f"{MODEL}/README.md"):
             tracker.file(work.folder / name)
         best_step = done.step if done.best is None else done.best_step
+        if best_step == 0:
+            work.say(f"no measuring was better than the one before training: {done.best:.4f}")
         work.say(f"saved {work.folder / MODEL}, of step {best_step}")
     wait()

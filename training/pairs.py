@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from encoders.base import Side
 from qrels.errors import DataError
-from training.config import DataOptions, option
+from training.config import DataOptions, Say, option
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,6 @@ LEAST = 4
 """Questions a batch at least; the few left at an epoch's end would have few passages to tell from,
 and are in other batches in other epochs."""
 
-Say = Callable[[str], None]
 Texts = Mapping[str, "Tensor"]
 """Token ids and masks of texts, int64 (n_texts, longest)."""
 
@@ -121,7 +120,12 @@ def pair_batches(
         sizes, options.batch_size, options.batch_tokens, options.seed, epoch, clash
     )
     least = min(LEAST, options.batch_size, len(pairs.questions))
-    return [batch for batch in found if len(batch) >= least]
+
+    def full(batch: list[int]) -> bool:
+        longest = max(sizes[row] for row in batch)
+        return 0 < options.batch_tokens < longest * (len(batch) + 1)
+
+    return [batch for batch in found if len(batch) >= least or full(batch)]
 
 
 def batch_passages(pairs: Pairs, rows: Sequence[int]) -> list[int]:

@@ -35,6 +35,8 @@ def chosen_device(name: str) -> torch.device:
         raise UsageError(f"device {name!r}; expected cpu, cuda or cuda:NUMBER") from error
     if device.type == "cuda":
         device = torch.device("cuda", world().local if device.index is None else device.index)
+        if device.index >= torch.cuda.device_count():
+            raise UsageError(f"device {device}: torch sees {torch.cuda.device_count()} GPUs here")
         torch.cuda.set_device(device)
     return device
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from training.config import DataOptions, option
+from training.config import DataOptions, Say, option
 from training.heads import Headed
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ SUMMARY = (
     "train a reader that quotes the answer from a passage, or finds none, on SQuAD-format data"
 )
 
-Say = Callable[[str], None]
 
 TESTED = ("EM", "F1")
 """What is measured on the suites to test on."""
@@ -109,6 +108,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from encoders.digests import folder_digest
     from training import heads
     from training.batching import epoch_batches
+    from training.card import beside
     from training.data.sources import load
     from training.task import Task
 
@@ -150,7 +150,13 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
             f"{len(suite.queries):,} questions, {sum(row.spans == [(0, 0)] for row in rows):,} "
             "without an answer",
             "measured": "with the passages that are relevant, not with retrieved ones",
-            "load": "`RETRIEVER+reader?generator.model=FOLDER`",
+            "load": "`RETRIEVER+reader?generator.model=FOLDER`"
+            + beside(
+                generator__threshold=(options.threshold, 0.0),
+                generator__max_length=(options.max_length, 384),
+                generator__stride=(options.stride, 128),
+                generator__max_answer=(options.max_answer, 30),
+            ),
         },
     )
 
@@ -203,12 +209,14 @@ def negatives(
 ) -> "list[Example]":
     """A share of the questions, each with a passage ranked high that holds none of its answers."""
     from bench.answering import passage
-    from qrels.answers import gold_answers
+    from qrels.answers import gold_answers, unanswerable
     from training.gold import Example, holds
 
     generator = np.random.default_rng(options.seed)
-    golds, found = gold_answers(suite.queries), []
+    golds, none, found = gold_answers(suite.queries), unanswerable(suite.queries), []
     for row in np.flatnonzero(generator.random(len(golds)) < options.negatives).tolist():
+        if not golds[row] and not none[row]:
+            continue  # no answer is known: any passage may hold it
         docs = [doc for doc in ranked()[row].tolist() if doc >= 0 and doc not in contexts[row]]
         for doc in generator.permutation(docs).tolist():
             one = passage(suite.corpus, doc, 0.0)

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from qrels.errors import DataError
 from rerankers.models import Pair, PairReranker
-from training.config import option
+from training.config import Say, option
 from training.heads import Headed
-from training.pairs import RankingOptions, Say
+from training.pairs import RankingOptions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,6 +124,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from encoders.digests import folder_digest
     from training import heads
     from training.batching import epoch_batches
+    from training.card import beside
     from training.data.sources import load
     from training.task import Task
 
@@ -164,7 +165,8 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
             f"of {options.negatives_pool} hard negatives by {options.negatives_from} an epoch",
             "measured": f"the first {options.measure_depth} by {options.negatives_from} reranked, "
             + (f"{options.measure_questions} questions" if options.measure_questions else "all"),
-            "load": "`RETRIEVER+cross-encoder?reranker.model=FOLDER`",
+            "load": "`RETRIEVER+cross-encoder?reranker.model=FOLDER`"
+            + beside(reranker__fields=(options.fields, ())),
         },
     )
 

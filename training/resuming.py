@@ -11,8 +11,8 @@ import torch
 from qrels.errors import UsageError
 from training import checkpoint as files
 from training.config import HARMLESS, as_table
-from training.distributed import texts_of_all, wait, world
-from training.work import CHECKPOINTS, Progress, Work
+from training.distributed import of_first, texts_of_all, wait, world
+from training.work import CHECKPOINTS, Progress, Work, epoch_lengths
 
 
 def resume(work: Work) -> None:
@@ -21,7 +21,9 @@ def resume(work: Work) -> None:
     if work.options.resume == "never" and world().first:
         files.keep_only(folder, set())
     wait()
-    if not (found := files.checkpoints(folder)):
+    found = files.checkpoints(folder)
+    check_shared(len(found), work)
+    if not found:
         return
     state = files.read_state(found[-1])
     same = check_same(work, state, found[-1])
@@ -32,11 +34,23 @@ def resume(work: Work) -> None:
     work.progress = Progress(**state["progress"])
     work.saved = work.progress.step
     if not same:
-        work.progress.batch = 0  # batches may be others: the epoch begins again
+        done = work.progress
+        done.batch = 0  # batches may be others: the epoch begins again
+        left = epoch_lengths(work.task, work.options, done.epoch, done.step)
+        work.lengths = [done.step, *left]
     if world().rank < len(state["random"]):
         work.random = state["random"][world().rank]
         files.set_random_state(work.random, work.device)
     work.say(f"going on from {found[-1].name}")
+
+
+def check_shared(count: int, work: Work) -> None:
+    """UsageError where this process sees other checkpoints than the first one does."""
+    if of_first(count, work.device) != count:
+        raise UsageError(
+            f"{work.folder}: process {world().rank} sees {count} checkpoints, the first one does "
+            "not; give an --out that all machines share"
+        )
 
 
 def identity(work: Work) -> dict[str, Any]:  # JSON values

@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qrels.errors import UsageError
-from training.config import option
+from training.config import Say, option
 from training.pairs import (
     Inputs,
     Pairs,
     RankingOptions,
-    Say,
     Texts,
     batch_inputs,
     make_pairs,
@@ -73,6 +72,7 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
     from bench.metrics import parse_measure
     from encoders.digests import folder_digest
     from encoders.loading import loading
+    from training.card import beside
     from training.data.sources import load
     from training.task import Task
 
@@ -105,7 +105,12 @@ def make_task(options: OPTIONS, say: Say) -> "Task":
             "base model": f"{options.model}, SHA-256 {folder_digest(base)}",
             "data": f"{suite.name} ({suite.split}), {len(pairs.questions):,} pairs of "
             f"{len(suite.queries):,} questions, {len(suite.corpus):,} passages",
-            "load": "`dense?encoder=FOLDER`, or SentenceTransformer(FOLDER)",
+            "load": "`dense?encoder=FOLDER`, or SentenceTransformer(FOLDER)"
+            + beside(
+                query_prompt=(options.query_prompt, ""),
+                passage_prompt=(options.passage_prompt, ""),
+                fields=(options.fields, ()),
+            ),
         },
     )
 
@@ -128,6 +133,7 @@ def load_model(folder: Path, options: OPTIONS) -> Model:
     from sentence_transformers import SentenceTransformer
 
     from encoders.minilm import MAX_LENGTH
+    from training.heads import check_length
 
     model = SentenceTransformer(
         str(folder), device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
@@ -136,6 +142,7 @@ def load_model(folder: Path, options: OPTIONS) -> Model:
         raise UsageError(f"model {options.model!r} has no tokenizer; take a transformer model")
     if options.max_length or options.model == "minilm":
         model.max_seq_length = options.max_length or MAX_LENGTH
+        check_length(model[0].auto_model, model.max_seq_length)
     return model.float()
 
 

@@ -1,7 +1,7 @@
 """Everything at work in a training run, and how it is set up."""
 
 import math
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,13 +9,11 @@ import torch
 
 from qrels.errors import DataError, UsageError
 from training import checkpoint as files
-from training.config import Options
+from training.config import Options, Say
 from training.distributed import same_weights, world
 from training.optimiser import make_optimiser
 from training.precision import chosen_device, chosen_precision, scaler
 from training.task import Task
-
-Say = Callable[[str], None]
 
 CHECKPOINTS, MODEL = "checkpoints", "model"
 """The folders of a run's checkpoints and of the trained model."""
@@ -51,7 +49,7 @@ class Work:
     precision: str
     optimiser: torch.optim.AdamW
     scaler: torch.amp.GradScaler
-    lengths: list[int]  # steps of each epoch
+    lengths: list[int]  # steps of each epoch; where others went before, all of those first
     say: Say
     progress: Progress = field(default_factory=Progress)
     random: str = ""  # the generators as the last finished step left them
@@ -96,12 +94,12 @@ def prepared(task: Task, options: Options, say: Say) -> Work:
     return work
 
 
-def epoch_lengths(task: Task, options: Options) -> list[int]:
-    """How many steps each epoch has, as far as they can be needed."""
+def epoch_lengths(task: Task, options: Options, epoch: int = 0, step: int = 0) -> list[int]:
+    """How many steps each epoch from *epoch* on has, as far as they can be needed after *step*."""
     found: list[int] = []
-    for epoch in range(options.num_epochs):
-        found.append(math.ceil(len(usable(task.batches(epoch))) / options.accumulate))
-        if 0 < options.max_steps <= sum(found):
+    for number in range(epoch, options.num_epochs):
+        found.append(math.ceil(len(usable(task.batches(number))) / options.accumulate))
+        if 0 < options.max_steps <= step + sum(found):
             break
     return found
 

@@ -200,7 +200,16 @@ def test_other_options_do_not_go_on_unasked(options):
     with pytest.raises(UsageError, match=r"made with max_steps = 4, now 0; --resume changed"):
         train(make_task(options), options)
     done = train(make_task(options), replace(options, resume="changed"))
-    assert done.step == 12
+    assert done.step == 16  # the epoch that was broken off begins again
+
+
+@pytest.mark.parametrize(("size", "steps"), [(2, 9 + 12), (12, 9 + 2)], ids=["smaller", "larger"])
+def test_with_another_batch_size_every_epoch_is_trained_to_its_end(options, size, steps):
+    """Stopped in the second epoch, which begins again with the new batches, and no third one."""
+    train(make_task(options), replace(options, max_steps=9))
+    other = replace(options, batch_size=size, resume="changed")
+    done = train(make_task(other), other)
+    assert (done.step, done.epoch, done.batch) == (steps, 2, 0)
 
 
 def test_more_epochs_go_on_behind_the_last_one(options):

@@ -251,6 +251,17 @@ def test_negatives_hold_no_answer(options, squad_file):
         assert not holds(one.passage.text, known)
 
 
+def test_a_question_of_unknown_answer_has_no_negative(options, squad_folder, tmp_path):
+    """Any passage may hold its answer, so none teaches that there is none."""
+    folder = copy_of(squad_folder, tmp_path / "suite", {row: [] for row in range(1, 72)})
+    suite = load_suite(folder)
+    found = make_examples(suite, replace(options, negatives=1.0), lambda _: None)
+    assert [(one.question, bool(one.places)) for one in found] == [
+        (suite.queries.texts[0], True),
+        (suite.queries.texts[0], False),
+    ]
+
+
 def test_questions_that_teach_nothing_are_left_out_aloud(squad_folder, tmp_path):
     """Without an answer, or with one that stands nowhere in its passage; all of them: an error."""
     folder = copy_of(squad_folder, tmp_path / "suite", {0: [], 1: ["elsewhere"], 2: ["nowhere"]})

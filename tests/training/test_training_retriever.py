@@ -18,7 +18,7 @@ from qrels.suites import load_suite
 from training import retriever
 from training.cli import main
 from training.log import read_log
-from training.pairs import Pairs, batch_passages, make_pairs
+from training.pairs import Pairs, batch_passages, make_pairs, pair_batches
 from training.retriever import OPTIONS, make_task
 
 
@@ -151,6 +151,17 @@ def test_a_limit_of_tokens_below_one_row_is_refused(options):
     """The line says how long the longest row is."""
     with pytest.raises(UsageError, match=r"batch_tokens = 20; the longest row has \d+ tokens"):
         run(replace(options, batch_tokens=20))
+
+
+def test_long_rows_are_learnt_from_though_few_fit_a_batch(options):
+    """Batches that are full of tokens count, however few questions they hold."""
+    pairs = Pairs([str(n) for n in range(12)], list(range(12)), [frozenset({n}) for n in range(12)],
+                  [[] for _ in range(12)])  # fmt: skip
+    by_tokens = replace(options, batch_tokens=100)
+    found = pair_batches(pairs, [10] * 8 + [60] * 4, by_tokens, 0)
+    assert sorted(row for batch in found for row in batch) == list(range(12))
+    found = pair_batches(pairs, [], replace(options, batch_size=5), 0)
+    assert sorted(map(len, found)) == [5, 5]  # two are left, too few to tell from
 
 
 def test_prompts_go_before_the_texts(options):

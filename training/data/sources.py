@@ -19,7 +19,7 @@ def load(source: str, split: str = "", dataset_name: str = "") -> Suite:
     split: of a suite or data set; by default the suite's own, or "train".
     """
     if bool(source) == bool(dataset_name):
-        raise UsageError("no training data, or twice; give data or dataset_name")
+        raise UsageError("no training data, or twice; give --data or --dataset-name, one of them")
     if dataset_name:
         return read_hub(dataset_name, split or "train")
     path = Path(source)

@@ -105,6 +105,8 @@ def check_answers(row: Question, source: str) -> None:
     place = f"{source}: question {row.question_id!r}"
     if not row.impossible and not row.answers:
         raise DataError(f"{place} has no answer and is not said to be impossible")
+    if len(row.answers) != len(row.starts):
+        raise DataError(f"{place} has {len(row.answers)} answers and {len(row.starts)} starts")
     for answer, start in zip(row.answers, row.starts, strict=True):
         if not answer or start < 0 or row.paragraph[start : start + len(answer)] != answer:
             raise DataError(f"{place}: the answer {shown(answer)} is not at {start}")

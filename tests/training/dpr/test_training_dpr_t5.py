@@ -420,7 +420,7 @@ def test_what_is_wrong_is_one_line_and_exit_2(options, written, message, capsys)
     """A mistake is told in a line."""
     names = ("question", "context", "generator", "data", "out")
     common = [word for name in names for word in (f"--{name}", getattr(options, name))]
-    assert main(["dpr-t5", *common, *written]) == 2
+    assert main(["dpr-t5", *common, "--max-length", "60", *written]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("training: ")
     assert message in error

@@ -53,9 +53,14 @@ def answers_suite(suite: Suite, given: bool) -> Suite:
 
 
 def bounds(systems: Sequence[System]) -> list[System]:
-    """For each generator without passages, or with any where it needs some, and with gold ones."""
+    """For each generator without passages, or with any where it needs some, and with gold ones.
+
+    A system that is such a bound itself has none.
+    """
     found: dict[str, System] = {}
     for system in systems:
+        if system.retriever in PASSAGES:
+            continue
         assert system.generator is not None
         kind = GENERATORS.load(parse_spec(system.generator)[0])
         floor = "random" if getattr(kind, "needs_passages", False) else "none"

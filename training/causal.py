@@ -24,6 +24,8 @@ from qrels.answers import gold_answers, unanswerable
 from qrels.data import Run, Suite
 from qrels.errors import UsageError
 from retrievers.tokenise import STOP_WORDS
+from training.heads import evaluating
+from training.marginal import IGNORED
 from training.mining import relevant_documents
 from training.penalties import NAMES, Wanted, counted
 from training.retriever import Model, ranked
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 
 SILENCE = "I don't know"
 """What is learnt for a question that has no answer; the generator takes it for an abstention."""
-
-IGNORED = -100
-"""The target where a shorter answer has no token."""
 
 QUESTION_WORDS = frozenset({"how", "what", "when", "where", "which", "who", "whom", "whose", "why"})
 
@@ -217,10 +216,9 @@ def prompts_of(parts: Parts, epoch: int, rows: Sequence[Row]) -> list[list[int]]
 def rankings(parts: Parts, epoch: int) -> Run:
     """What the encoder finds for all questions; made once an epoch."""
     if parts.run is None or parts.turn != epoch:
-        learning = parts.encoder.training
         deep = replace(parts.suite, depth=depth(parts))
-        parts.turn, parts.run = epoch, ranked(parts.encoder, deep, parts.options)
-        parts.encoder.train(learning)
+        with evaluating(parts.encoder):
+            parts.turn, parts.run = epoch, ranked(parts.encoder, deep, parts.options)
     return parts.run
 
 

@@ -190,7 +190,8 @@ def loss_of(parts: "Parts", inputs: "Inputs") -> "Loss":
     import torch
     from torch.nn.functional import cross_entropy
 
-    from training.causal import IGNORED, answer_logits, wanted_of
+    from training.causal import answer_logits, wanted_of
+    from training.marginal import IGNORED
     from training.penalties import MODES
     from training.task import Loss
 

@@ -5,8 +5,7 @@ is measured in between is what the saved folders give.
 Source: Karpukhin et al. 2020, doi 10.18653/v1/2020.emnlp-main.550.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from encoders.language import load_language, load_tokenizer
 from encoders.loading import loading, source
 from encoders.minilm import find_model
 from qrels.errors import UsageError
-from training.heads import check_length, unsaid
+from training.heads import check_length, evaluating, unsaid
 
 Tokens = Mapping[str, Tensor]
 
@@ -93,17 +92,6 @@ def encode(dual: Dual, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
     """float32 (n_texts, dimension), without gradients or dropout."""
     with evaluating(dual.models[SIDES[side][1]]):
         return dual.encoder.encode(list(texts), side)
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, and afterwards in the mode that it had."""
-    before = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(before)
 
 
 def tokens(dual: Dual, texts: Sequence[str], side: Side) -> Tokens:

@@ -51,6 +51,17 @@ def unsaid() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:  # model: torch's own class
+    """The model in evaluation mode, and afterwards in the mode that it had."""
+    before = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(before)
+
+
 def limit(headed: Headed, max_length: int) -> None:
     """Let the tokenizer remember how many tokens are read; UsageError where it is too many."""
     check_length(headed.model, max_length)
